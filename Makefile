@@ -1,0 +1,105 @@
+# Everything a person or CI does here, one verb each. `make help` lists them.
+#
+# The tools (a test runner, PostgreSQL, moto, cargo-lambda) live in .turnkeep/ inside the checkout; nothing is installed
+# outside it. PG_BIN=/path/to/bin names another PostgreSQL, PYTHON= another Python to make the tool environment with.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+# The steps of one verb depend on each other's build products, so `make -j` keeps their order; cargo uses all cores anyway.
+.NOTPARALLEL:
+
+# The tools come first in the PATH of every command that needs one.
+WITH_TOOLS := PATH="$$PWD/.turnkeep/tools/bin:$$PATH"
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+LOCAL := "$(TARGET)/release/turnkeep-local"
+
+# Each cargo command below names the whole workspace (or, for the release build, the same four packages): a different
+# choice of packages would be a different choice of features, and so a second build of every dependency.
+RELEASE := --release --locked -p capture -p rotation -p cli -p local
+NEXTEST := cargo nextest run --workspace --locked
+
+# A newer compiler brings new lints. They must not fail a newcomer's first run, so only the compilers that were used to write
+# this deny them.
+LINTED_WITH := 1.95
+RUSTC = $(shell rustc --version | sed -E 's/^rustc ([0-9]+\.[0-9]+).*/\1/')
+DENY = $(if $(filter $(LINTED_WITH),$(RUSTC)),-D warnings)
+
+heading = @printf '\n== %s\n' "$(1)"
+
+.PHONY: help
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the two functions, `turnkeep` and the local stack in release mode
+	@tools/preflight
+	$(call heading,release build)
+	cargo build $(RELEASE)
+
+.PHONY: demo
+demo: tools build ## run the main job on a throw-away stack and show what it did
+	@$(WITH_TOOLS) $(LOCAL) demo
+
+.PHONY: up
+up: tools build ## start the local stack and print how to use it
+	@$(WITH_TOOLS) $(LOCAL) up
+
+.PHONY: env
+env: ## print the environment of the running local stack, ready to paste
+	@if [ ! -x $(LOCAL) ]; then echo "no local stack is running: make up" >&2; exit 1; fi
+	@$(WITH_TOOLS) $(LOCAL) env
+
+.PHONY: down
+down: ## stop the local stack that `make up` started
+	@if [ -x $(LOCAL) ]; then $(WITH_TOOLS) $(LOCAL) down; fi
+
+.PHONY: test
+test: tools lint unit build e2e ## run everything CI runs; ends with the test runner's summary
+
+.PHONY: check
+check: tools lint ## format, lints, dependency rules, documentation and house rules, without the other tests
+	$(call heading,house rules)
+	$(WITH_TOOLS) $(NEXTEST) -E 'binary_id(e2e::tidy)'
+
+.PHONY: lint
+lint:
+	$(call heading,format)
+	cargo fmt --all --check
+	$(call heading,lints)
+	cargo clippy --workspace --all-targets --locked -- $(DENY)
+	$(call heading,dependencies and licences)
+	$(WITH_TOOLS) cargo deny --locked check bans licenses sources
+	$(WITH_TOOLS) cargo shear --locked
+	$(call heading,documentation)
+	RUSTDOCFLAGS="$(DENY)" cargo doc --workspace --no-deps --locked
+
+.PHONY: unit
+unit: tools ## the tests that need no server
+	$(call heading,tests without servers)
+	cargo test --doc --workspace --locked --quiet
+	$(WITH_TOOLS) $(NEXTEST) -E 'not binary_id(e2e::e2e)'
+
+# PostgreSQL and moto are started once, and every test makes its own database, bucket and queue.
+.PHONY: e2e
+e2e: tools build ## the tests over PostgreSQL, the AWS API on loopback and the release binaries
+	$(call heading,end-to-end tests)
+	$(WITH_TOOLS) $(LOCAL) with -- $(NEXTEST) -E 'binary_id(e2e::e2e)'
+
+.PHONY: tools
+tools: ## install the pinned tools into .turnkeep/tools
+	@tools/preflight
+	@tools/install
+
+.PHONY: requirements
+requirements: ## choose the newest tools that tools/requirements.in allows
+	tools/update-requirements
+
+# FROM=file where the bundle was downloaded on another machine.
+.PHONY: ca-bundle
+ca-bundle: tools ## refresh the built-in Amazon RDS roots from AWS
+	.turnkeep/tools/bin/python tools/ca-bundle/convert.py aws $(if $(FROM),"$(FROM)")
+
+.PHONY: clean
+clean: down ## stop the local stack; remove the builds and the tools
+	rm -rf .turnkeep
+	cargo clean

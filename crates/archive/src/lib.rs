@@ -1,0 +1,264 @@
+//! The S3 copy: every object is put once, never rewritten, and can be told from any other by its SHA-256.
+//!
+//! The only S3 code of the project. Encryption is the bucket's business: its default (SSE-KMS with a bucket key)
+//! applies because no put names another. Start at [`Archive::put`].
+
+mod error;
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use conversation::Object;
+use sha2::{Digest as _, Sha256};
+
+pub use error::{ArchiveError, Failure, Retry};
+use error::{Operation, http_status};
+
+/// One bucket, written by conditional puts.
+#[derive(Clone, Debug)]
+pub struct Archive {
+    client: Client,
+    bucket: String,
+}
+
+/// What became of a put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// The object is there now, and was not before.
+    Stored {
+        /// S3's version id; `None` if the bucket has no versioning.
+        version_id: Option<String>,
+    },
+    /// There was an object under this key already, and it is untouched.
+    AlreadyStored {
+        /// S3's version id of that object; `None` if the bucket has no versioning.
+        version_id: Option<String>,
+        /// Whether it has the bytes that were to be put: a repeated delivery, not another event.
+        same_content: bool,
+    },
+}
+
+/// An object as it was read, its checksum verified by S3's client.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The bytes.
+    pub body: Vec<u8>,
+    /// SHA-256 of `body`, computed from what was read.
+    pub sha256: [u8; 32],
+    /// S3's version id; `None` if the bucket has no versioning.
+    pub version_id: Option<String>,
+}
+
+/// Shows the size, never the body.
+impl std::fmt::Debug for Stored {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Stored")
+            .field("bytes", &self.body.len())
+            .field("version_id", &self.version_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One page of a listing, in the order of the keys' bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The objects: at most 1000.
+    pub entries: Vec<Entry>,
+    /// What to give to [`Archive::list`] for the next page; `None` if this is the last.
+    pub next: Option<String>,
+}
+
+/// One object of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// Size of the object in bytes.
+    pub bytes: u64,
+}
+
+/// One try: long enough for the largest event of a Lambda (6 MB) on its slowest network share.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// All tries of one call together. The caller's deadline may end it earlier.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(12);
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
+const MAX_ATTEMPTS: u32 = 3;
+
+/// Waits between puts of a key that another writer is putting at the same moment. That writer ends within one
+/// attempt, and then the next put is answered with 412, so few and short waits do.
+const CONTENTION_WAITS: [Duration; 4] = [
+    Duration::from_millis(50),
+    Duration::from_millis(150),
+    Duration::from_millis(450),
+    Duration::from_millis(1350),
+];
+
+impl Archive {
+    /// The archive in `bucket`. Connects to nothing.
+    pub fn new(config: &SdkConfig, bucket: impl Into<String>) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .operation_timeout(OPERATION_TIMEOUT)
+            .build();
+        let config = aws_sdk_s3::config::Builder::from(config)
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
+            .build();
+        Self {
+            client: Client::from_conf(config),
+            bucket: bucket.into(),
+        }
+    }
+
+    /// The bucket's name.
+    pub fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    /// Puts `object` unless its key is taken; a capture and a quarantined input alike.
+    ///
+    /// Safe to repeat: the key is what makes it so. S3 compares the body with `object.sha256` and keeps that
+    /// checksum, which later tells a repeated delivery from another event without reading the body.
+    pub async fn put(&self, object: &Object) -> Result<Put, ArchiveError> {
+        let operation = Operation::new("PutObject", &self.bucket, &object.key);
+        let mut waits = CONTENTION_WAITS.into_iter();
+        loop {
+            let error = match self.put_once(object).await {
+                Ok(version_id) => return Ok(Put::Stored { version_id }),
+                Err(error) => error,
+            };
+            // By status, since gateways and emulators disagree on the code's spelling.
+            match http_status(&error) {
+                // The key is taken. A key that is free again at the next look was deleted in between: put once more.
+                Some(412) => {
+                    if let Some(existing) = self.existing(object).await? {
+                        return Ok(existing);
+                    }
+                }
+                Some(409) if error.code() == Some("ConditionalRequestConflict") => {}
+                _ => return Err(operation.failed(error)),
+            }
+            let Some(wait) = waits.next() else {
+                return Err(operation.contended(error));
+            };
+            tracing::debug!(key = object.key, "another writer is busy with this key");
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Reads an object. Fails with [`ArchiveError::Unavailable`] if its bytes do not match the checksum S3 keeps.
+    pub async fn get(&self, key: &str) -> Result<Stored, ArchiveError> {
+        let operation = Operation::new("GetObject", &self.bucket, key);
+        let answer = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .checksum_mode(ChecksumMode::Enabled)
+            .send()
+            .await
+            .map_err(|error| operation.failed(error))?;
+        let version_id = answer.version_id;
+        let body = answer
+            .body
+            .collect()
+            .await
+            .map_err(|error| operation.body_lost(error))?
+            .to_vec();
+        let sha256 = Sha256::digest(&body).into();
+        Ok(Stored {
+            body,
+            sha256,
+            version_id,
+        })
+    }
+
+    /// Lists the objects whose keys start with `prefix`, a page at a time: `next` is `None` at first, then what the
+    /// last page gave.
+    pub async fn list(&self, prefix: &str, next: Option<&str>) -> Result<Page, ArchiveError> {
+        let operation = Operation::new("ListObjectsV2", &self.bucket, prefix);
+        let answer = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.bucket)
+            .prefix(prefix)
+            .set_continuation_token(next.map(str::to_owned))
+            .send()
+            .await
+            .map_err(|error| operation.failed(error))?;
+        let entries = answer
+            .contents
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|object| {
+                let bytes = object
+                    .size
+                    .and_then(|size| u64::try_from(size).ok())
+                    .unwrap_or(0);
+                object.key.map(|key| Entry { key, bytes })
+            })
+            .collect();
+        Ok(Page {
+            entries,
+            next: answer.next_continuation_token,
+        })
+    }
+
+    async fn put_once(&self, object: &Object) -> Result<Option<String>, PutError> {
+        self.client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(&object.key)
+            .if_none_match("*")
+            .checksum_algorithm(ChecksumAlgorithm::Sha256)
+            .checksum_sha256(BASE64.encode(object.sha256))
+            .content_type(object.content_type)
+            .body(ByteStream::from(object.body.clone()))
+            .send()
+            .await
+            .map(|answer| answer.version_id)
+    }
+
+    /// What lies under the key of `object`; `None` if nothing does any more.
+    async fn existing(&self, object: &Object) -> Result<Option<Put>, ArchiveError> {
+        let operation = Operation::new("HeadObject", &self.bucket, &object.key);
+        let answer = self
+            .client
+            .head_object()
+            .bucket(&self.bucket)
+            .key(&object.key)
+            .checksum_mode(ChecksumMode::Enabled)
+            .send()
+            .await;
+        let head = match answer {
+            Ok(head) => head,
+            Err(error) if http_status(&error) == Some(404) => return Ok(None),
+            Err(error) => return Err(operation.failed(error)),
+        };
+        let (same_content, version_id) = match head.checksum_sha256 {
+            Some(checksum) => (checksum == BASE64.encode(object.sha256), head.version_id),
+            // Written by something else, for example a restore with `aws s3 cp`: only the bytes can tell.
+            None => match self.get(&object.key).await {
+                Ok(stored) => (stored.sha256 == object.sha256, stored.version_id),
+                Err(ArchiveError::NotFound(_)) => return Ok(None),
+                Err(error) => return Err(error),
+            },
+        };
+        Ok(Some(Put::AlreadyStored {
+            version_id,
+            same_content,
+        }))
+    }
+}
+
+type PutError = aws_sdk_s3::error::SdkError<aws_sdk_s3::operation::put_object::PutObjectError>;

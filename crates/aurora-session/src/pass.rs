@@ -1,0 +1,169 @@
+//! One search for the version of the secret that the database accepts.
+//!
+//! [`fallback`] decides what to try; here it is done, and what was learnt is written down at each
+//! step for the task that may have to go on.
+
+use std::sync::Arc;
+
+use aurora::{Login, LoginError};
+use secrets::{Failure, Retry, SecretsError, Stage};
+use tokio::time::{Instant, timeout_at};
+
+use crate::fallback::{self, Outcome, Search, Try};
+use crate::searcher::{Searcher, pause};
+use crate::{Event, SecretVersion, SessionError};
+
+pub(crate) struct Pass<'a> {
+    searcher: &'a Searcher,
+    deadline: Instant,
+    /// What [`Try::LogIn`] logs in with.
+    at_hand: Option<Arc<SecretVersion>>,
+    /// What the others have to stand in for.
+    current: Option<Arc<SecretVersion>>,
+    refusal: Option<LoginError>,
+    trouble: Option<SecretsError>,
+}
+
+impl<'a> Pass<'a> {
+    /// `refusal` is what sent the caller here, if something did.
+    pub(crate) fn new(
+        searcher: &'a Searcher,
+        deadline: Instant,
+        refusal: Option<LoginError>,
+    ) -> Self {
+        let accepted = searcher.accepted();
+        Self {
+            searcher,
+            deadline,
+            at_hand: accepted.clone(),
+            current: accepted,
+            refusal,
+            trouble: None,
+        }
+    }
+
+    /// Searches until a login succeeds or the deadline comes.
+    pub(crate) async fn run(mut self) -> Result<Login, SessionError> {
+        let (mut search, mut what) = self.begin();
+        loop {
+            self.searcher.knowledge().note(&search);
+            let outcome = match what {
+                Try::LogIn => match self.log_in().await? {
+                    Some(login) => return Ok(login),
+                    None => self.refused(),
+                },
+                Try::Read(stage) => match self.read(stage).await? {
+                    Some(outcome) => outcome,
+                    None => return Err(self.failure()),
+                },
+                Try::Wait { round } => {
+                    self.searcher.tell(&Event::Waiting);
+                    if !pause(round, self.deadline).await {
+                        return Err(self.failure());
+                    }
+                    Outcome::Waited
+                }
+                Try::GiveUp => return Err(self.failure()),
+            };
+            (search, what) = fallback::next(search, outcome);
+        }
+    }
+
+    /// Goes on from where another task stopped a moment ago, or begins with what is at hand.
+    fn begin(&mut self) -> (Search, Try) {
+        if let Some((search, refusal)) = self.searcher.knowledge().search_left(Instant::now()) {
+            self.refusal = self.refusal.take().or(refusal);
+            return fallback::resume(search);
+        }
+        let cached = self.at_hand.as_deref();
+        fallback::start(cached.map(|version| version.version_id.as_str()))
+    }
+
+    /// `None` if the login was refused.
+    async fn log_in(&mut self) -> Result<Option<Login>, SessionError> {
+        let Some(version) = self.at_hand.take() else {
+            return Ok(None);
+        };
+        match self.searcher.log_in(&version, self.deadline).await {
+            Ok(login) => Ok(Some(login)),
+            Err(error) if error.is_refused() => {
+                self.refusal = Some(error);
+                Ok(None)
+            }
+            Err(error) => Err(SessionError::Login(error)),
+        }
+    }
+
+    fn refused(&self) -> Outcome<'_> {
+        let sqlstate = self.refusal.as_ref().and_then(LoginError::sqlstate);
+        Outcome::Refused {
+            sqlstate: sqlstate.unwrap_or_default(),
+        }
+    }
+
+    /// `None` if the deadline came first.
+    async fn read(&mut self, stage: Stage) -> Result<Option<Outcome<'_>>, SessionError> {
+        let Ok(answer) = timeout_at(self.deadline, self.searcher.read(stage)).await else {
+            // The SDK's own retries may last longer than the caller waits; the error still says for whom.
+            self.trouble.get_or_insert_with(no_answer);
+            return Ok(None);
+        };
+        let value = match answer {
+            Ok(value) => value,
+            Err(error) => return Ok(Some(self.not_read(stage, error))),
+        };
+        self.trouble = self.trouble.take().filter(|error| !is_outage(error));
+        let version = match self.searcher.version(stage, &value) {
+            Ok(version) => Arc::new(version),
+            Err(error) if stage == Stage::Current => return Err(error),
+            // Nothing to log in with; what the rotation makes of it is not this client's business.
+            Err(_) => return Ok(Some(Outcome::Absent)),
+        };
+        if stage == Stage::Current {
+            self.current = Some(Arc::clone(&version));
+        }
+        let stands_in = self
+            .current
+            .as_ref()
+            .is_some_and(|current| version.secret.stands_in_for(&current.secret));
+        let version = self.at_hand.insert(version);
+        Ok(Some(Outcome::Found {
+            version_id: &version.version_id,
+            stands_in,
+        }))
+    }
+
+    fn not_read(&mut self, stage: Stage, error: SecretsError) -> Outcome<'static> {
+        if error.is_absent() && stage != Stage::Current {
+            return Outcome::Absent;
+        }
+        let outcome = if is_outage(&error) {
+            Outcome::Unavailable
+        } else {
+            Outcome::Denied
+        };
+        if (stage, outcome) == (Stage::Pending, Outcome::Denied) {
+            self.searcher.tell_pending_denied(&error);
+        }
+        self.trouble = Some(error);
+        outcome
+    }
+
+    fn failure(self) -> SessionError {
+        self.searcher.failure(self.refusal, self.trouble)
+    }
+}
+
+fn no_answer() -> SecretsError {
+    SecretsError::Unavailable(Failure {
+        operation: "GetSecretValue",
+        code: "TimeoutError".to_owned(),
+        message: "no answer before the caller's deadline".to_owned(),
+        cause: None,
+    })
+}
+
+/// Whether Secrets Manager may answer the same question later.
+fn is_outage(error: &SecretsError) -> bool {
+    error.retry() != Retry::Never
+}

@@ -1,0 +1,246 @@
+//! Logging in with whichever version of the secret the database accepts.
+//!
+//! One task at a time searches, in a [`Pass`], while the others wait for what it finds.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use aurora::{Login, LoginError, Retry, Tls, Trust};
+use secrets::{SecretValue, SecretsError, SecretsManager, Stage, Version};
+use tokio::sync::{Mutex, Semaphore};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::counters::Counts;
+use crate::knowledge::Knowledge;
+use crate::observer::Observer;
+use crate::pass::Pass;
+use crate::version::Place;
+use crate::{Event, SecretVersion, SessionError, backoff};
+
+/// One login attempt, so that a server that accepts TCP and is then silent does not use up all time.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// So many refused logins a rotation costs at most, however many tasks connect at that moment.
+const LOGINS_AT_A_TIME: usize = 2;
+
+/// What the session was told about the secret and the database.
+pub(crate) struct Settings {
+    pub(crate) secret_id: String,
+    pub(crate) place: Place,
+    pub(crate) tls: Tls,
+    pub(crate) application_name: String,
+}
+
+pub(crate) struct Searcher {
+    manager: SecretsManager,
+    settings: Settings,
+    trust: Trust,
+    observer: Option<Observer>,
+    counts: Counts,
+    knowledge: Knowledge,
+    /// For logins with a version that has just proved right.
+    logins: Semaphore,
+    /// Held by the task that searches.
+    turn: Mutex<()>,
+    told_pending_denied: AtomicBool,
+}
+
+impl Searcher {
+    pub(crate) fn new(
+        manager: SecretsManager,
+        settings: Settings,
+        trust: Trust,
+        observer: Option<Observer>,
+    ) -> Self {
+        Self {
+            manager,
+            settings,
+            trust,
+            observer,
+            counts: Counts::default(),
+            knowledge: Knowledge::default(),
+            logins: Semaphore::new(LOGINS_AT_A_TIME),
+            turn: Mutex::default(),
+            told_pending_denied: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// The version that the database accepted last.
+    pub(crate) fn accepted(&self) -> Option<Arc<SecretVersion>> {
+        self.knowledge.accepted()
+    }
+
+    /// Counts an event and tells the observer.
+    pub(crate) fn tell(&self, event: &Event<'_>) {
+        match event {
+            Event::LoggedIn { stage, .. } => self.counts.logins.add_one(*stage),
+            Event::Refused { stage, .. } => self.counts.refusals.add_one(*stage),
+            Event::LoginRetried { .. } => self.counts.login_retries.add_one(),
+            Event::Waiting => self.counts.waits.add_one(),
+            Event::Replaced => self.counts.replaced_connections.add_one(),
+            Event::PendingDenied => {}
+        }
+        if let Some(observer) = &self.observer {
+            observer(event);
+        }
+    }
+
+    /// Logs in, through any rotation.
+    pub(crate) async fn connect(&self, deadline: Instant) -> Result<Login, SessionError> {
+        let outcome = self.prove_or_search(deadline).await;
+        if outcome.is_err() {
+            self.counts.failed_connects.add_one();
+        }
+        outcome
+    }
+
+    /// For a task that waited in vain for another one's connection.
+    pub(crate) fn out_of_time(&self) -> SessionError {
+        self.counts.failed_connects.add_one();
+        SessionError::TimedOut
+    }
+
+    /// While a version has just proved right, tasks log in with it a few at a time. Otherwise one goes
+    /// ahead of all others.
+    async fn prove_or_search(&self, deadline: Instant) -> Result<Login, SessionError> {
+        let mut refusal = None;
+        loop {
+            {
+                let Ok(_permit) = timeout_at(deadline, self.logins.acquire()).await else {
+                    return Err(self.failure(refusal, None));
+                };
+                if let Some(version) = self.knowledge.proven(Instant::now()) {
+                    match self.log_in(&version, deadline).await {
+                        Ok(login) => return Ok(login),
+                        Err(error) if error.is_refused() => refusal = Some(error),
+                        Err(error) => return Err(SessionError::Login(error)),
+                    }
+                }
+            }
+            let Ok(_turn) = timeout_at(deadline, self.turn.lock()).await else {
+                return Err(self.failure(refusal, None));
+            };
+            if self.knowledge.proven(Instant::now()).is_none() {
+                self.counts.refreshes.add_one();
+                return Pass::new(self, deadline, refusal).run().await;
+            }
+            // Another task has found a version that works while this one waited.
+        }
+    }
+
+    /// Logs in with one version; repeats that while the server or the network is not ready.
+    pub(crate) async fn log_in(
+        &self,
+        version: &Arc<SecretVersion>,
+        deadline: Instant,
+    ) -> Result<Login, LoginError> {
+        let credentials = version.credentials();
+        let mut round = 0;
+        loop {
+            let outcome = aurora::log_in(
+                &version.target,
+                &credentials,
+                &self.trust,
+                self.settings.tls,
+                &self.settings.application_name,
+                deadline.min(Instant::now() + LOGIN_TIMEOUT),
+            )
+            .await;
+            let (stage, version_id) = (version.stage, version.version_id.as_str());
+            match outcome {
+                Ok(login) => {
+                    self.knowledge.accept(version, Instant::now());
+                    self.tell(&Event::LoggedIn { stage, version_id });
+                    return Ok(login);
+                }
+                Err(error) if error.is_refused() => {
+                    self.knowledge.refuse(version, &error, Instant::now());
+                    self.tell(&Event::Refused {
+                        stage,
+                        version_id,
+                        sqlstate: error.sqlstate().unwrap_or_default(),
+                    });
+                    return Err(error);
+                }
+                Err(error) if error.retry() == Retry::Never => return Err(error),
+                Err(error) => {
+                    if !pause(round, deadline).await {
+                        return Err(error);
+                    }
+                    round += 1;
+                    self.tell(&Event::LoginRetried {
+                        error_code: error.code(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Reads the version with a label.
+    pub(crate) async fn read(&self, stage: Stage) -> Result<SecretValue, SecretsError> {
+        self.counts.secret_reads.add_one();
+        self.manager
+            .get(&self.settings.secret_id, Version::Stage(stage))
+            .await
+    }
+
+    /// What a value means to this session.
+    pub(crate) fn version(
+        &self,
+        stage: Stage,
+        value: &SecretValue,
+    ) -> Result<SecretVersion, SessionError> {
+        let Settings {
+            secret_id, place, ..
+        } = &self.settings;
+        SecretVersion::new(secret_id, stage, value, place)
+    }
+
+    pub(crate) fn knowledge(&self) -> &Knowledge {
+        &self.knowledge
+    }
+
+    /// Most likely the client's policy lacks a permission, which costs it waiting during rotations.
+    pub(crate) fn tell_pending_denied(&self, error: &SecretsError) {
+        if !self.told_pending_denied.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                error_code = error.code(),
+                "AWSPENDING cannot be read: logins during a rotation wait for its end"
+            );
+            self.tell(&Event::PendingDenied);
+        }
+    }
+
+    /// The last reasons, in one error.
+    pub(crate) fn failure(
+        &self,
+        refusal: Option<LoginError>,
+        trouble: Option<SecretsError>,
+    ) -> SessionError {
+        let secret_id = self.settings.secret_id.clone();
+        match (refusal, trouble) {
+            (Some(source), secrets) => SessionError::Refused {
+                secret_id,
+                source,
+                secrets: secrets.map(Box::new),
+            },
+            (None, Some(source)) => SessionError::Secret { secret_id, source },
+            (None, None) => SessionError::TimedOut,
+        }
+    }
+}
+
+/// Sleeps for the pause of `round`; `false` at once if there is no time for another try after it.
+pub(crate) async fn pause(round: u32, deadline: Instant) -> bool {
+    let remains = deadline.saturating_duration_since(Instant::now());
+    let Some(pause) = backoff::pause(round, fastrand::f64(), remains) else {
+        return false;
+    };
+    sleep(pause).await;
+    true
+}

@@ -1,0 +1,183 @@
+//! What an operator decides about this function.
+
+use std::time::Duration;
+
+use aurora_session::Trust;
+use conversation::Layout;
+use startup::config::{ConfigError, Reader};
+use startup::environment::{self, Environment};
+use store::Ownership;
+
+/// Project name of the original, from which the secret's name is made where neither is set.
+const DEFAULT_PROJECT: &str = "ial";
+const DEFAULT_CONNECT_BUDGET: Duration = Duration::from_secs(8);
+const CONNECT_BUDGET_SECONDS: std::ops::RangeInclusive<u64> = 1..=900;
+
+/// The function's configuration; holds no secret.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Name or ARN of the secret with the database credentials.
+    pub secret_id: String,
+    /// Database host instead of the secret's.
+    pub host: Option<String>,
+    /// Database port instead of the secret's.
+    pub port: Option<u16>,
+    /// Database name instead of the secret's.
+    pub dbname: Option<String>,
+    /// Roots of trust instead of those of Amazon RDS.
+    pub trust: Option<Trust>,
+    /// What stands between this function and the database.
+    pub pooler: Pooler,
+    /// Bucket of the archive.
+    pub bucket: String,
+    /// Keys and bodies of the archive.
+    pub layout: Layout,
+    /// What happens to an event of another user.
+    pub ownership: Ownership,
+    /// Time that a connect may take, within the invocation's own.
+    pub connect_budget: Duration,
+}
+
+/// What stands between this function and the database (`DB_POOLER`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pooler {
+    /// Nothing, or a pooler that gives a session its own connection: statements are prepared once a session.
+    None,
+    /// A transaction pooler, which may run every statement on another connection: no statement has a name.
+    Transaction,
+}
+
+impl Config {
+    /// Reads the configuration, and the file of `DB_CA_BUNDLE`.
+    ///
+    /// # Errors
+    /// Every problem at once, so that one deployment mends them all.
+    pub fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(environment);
+        // Settings with one accepted value each: a promise that this version does not keep is refused, not ignored.
+        reader.choice(&environment::DURABILITY, &[("rows", ())], ());
+        reader.choice(&environment::REDACTION, &[("off", ())], ());
+        let config = Self {
+            secret_id: secret_id(&mut reader),
+            host: reader.optional(&environment::DB_HOST),
+            port: reader.with(&environment::DB_PORT, |text| {
+                text.parse().ok().filter(|port| *port != 0)
+            }),
+            dbname: reader.optional(&environment::DB_NAME),
+            trust: reader.file(&environment::DB_CA_BUNDLE, Trust::from_pem),
+            pooler: reader.choice(
+                &environment::DB_POOLER,
+                &[("none", Pooler::None), ("transaction", Pooler::Transaction)],
+                Pooler::None,
+            ),
+            bucket: reader.required(&environment::CONVERSATIONS_BUCKET),
+            layout: reader
+                .with(&environment::S3_LAYOUT, Layout::parse)
+                .unwrap_or_default(),
+            ownership: reader.choice(
+                &environment::OWNERSHIP,
+                &[
+                    ("enforce", Ownership::Enforce),
+                    ("record", Ownership::Record),
+                ],
+                Ownership::Enforce,
+            ),
+            connect_budget: reader
+                .with(&environment::CONNECT_BUDGET_SECONDS, |text| {
+                    text.parse()
+                        .ok()
+                        .filter(|seconds| CONNECT_BUDGET_SECONDS.contains(seconds))
+                })
+                .map_or(DEFAULT_CONNECT_BUDGET, Duration::from_secs),
+        };
+        reader.finish(config)
+    }
+}
+
+fn secret_id(reader: &mut Reader<'_>) -> String {
+    let project = reader
+        .with(&environment::PROJECT_NAME, |text| {
+            let accepted = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            text.bytes().all(accepted).then(|| text.to_owned())
+        })
+        .unwrap_or_else(|| DEFAULT_PROJECT.to_owned());
+    reader
+        .optional(&environment::TURNKEEP_SECRET)
+        .unwrap_or_else(|| format!("{project}-aurora-master-secret"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUCKET: (&str, &str) = ("CONVERSATIONS_BUCKET", "bucket");
+
+    #[test]
+    fn a_bucket_is_enough() {
+        let config = Config::from_environment(&Environment::from([BUCKET])).unwrap();
+        assert_eq!(config.secret_id, "ial-aurora-master-secret");
+        assert_eq!(
+            (config.host, config.port, config.dbname),
+            (None, None, None)
+        );
+        assert_eq!(config.pooler, Pooler::None);
+        assert_eq!(config.layout, Layout::Turn);
+        assert_eq!(config.ownership, Ownership::Enforce);
+        assert_eq!(config.connect_budget, Duration::from_secs(8));
+    }
+
+    #[test]
+    fn the_names_of_the_original_are_accepted() {
+        let config = Config::from_environment(&Environment::from([
+            ("PROJECT_NAME", "mine"),
+            ("AURORA_ENDPOINT", "db.example"),
+            ("AURORA_PORT", "5433"),
+            ("DATABASE_NAME", "talks"),
+            ("S3_CONVERSATIONS_BUCKET", "old-bucket"),
+        ]))
+        .unwrap();
+        assert_eq!(config.secret_id, "mine-aurora-master-secret");
+        assert_eq!(config.host.as_deref(), Some("db.example"));
+        assert_eq!(config.port, Some(5433));
+        assert_eq!(config.dbname.as_deref(), Some("talks"));
+        assert_eq!(config.bucket, "old-bucket");
+    }
+
+    #[test]
+    fn the_secret_that_is_named_wins_over_the_project() {
+        let environment =
+            Environment::from([BUCKET, ("TURNKEEP_SECRET", "app"), ("PROJECT_NAME", "mine")]);
+        assert_eq!(
+            Config::from_environment(&environment).unwrap().secret_id,
+            "app"
+        );
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let error = Config::from_environment(&Environment::from([
+            ("PROJECT_NAME", "a b"),
+            ("DB_PORT", "0"),
+            ("DB_POOLER", "session"),
+            ("DB_CA_BUNDLE", "/nonexistent/roots.pem"),
+            ("S3_LAYOUT", "flat"),
+            ("DURABILITY", "s3"),
+            ("OWNERSHIP", "none"),
+            ("REDACTION", "mask"),
+            ("CONNECT_BUDGET_SECONDS", "0"),
+        ]))
+        .unwrap_err();
+        insta::assert_snapshot!(error.problems().join("\n"), @r#"
+        `DURABILITY`: `s3` is not accepted, accepted: `rows` (`s3` needs the sweeper, which this version does not have)
+        `REDACTION`: `mask` is not accepted, accepted: `off` (this version has no redaction)
+        `PROJECT_NAME`: `a b` is not accepted, accepted: letters, digits, `-` and `_`
+        `DB_PORT`: `0` is not accepted, accepted: a number from 1 to 65535
+        `DB_CA_BUNDLE`: `/nonexistent/roots.pem` cannot be used: No such file or directory (os error 2), accepted: the path of a readable PEM file
+        `DB_POOLER`: `session` is not accepted, accepted: `none` or `transaction`
+        `CONVERSATIONS_BUCKET`: is not set, accepted: a bucket name
+        `S3_LAYOUT`: `flat` is not accepted, accepted: `turn` or `legacy`
+        `OWNERSHIP`: `none` is not accepted, accepted: `enforce` or `record`
+        `CONNECT_BUDGET_SECONDS`: `0` is not accepted, accepted: a number from 1 to 900
+        "#);
+    }
+}

@@ -1,0 +1,257 @@
+//! The function between its invocations, and the effects of one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use archive::{Archive, Put};
+use aurora_session::{RunError, SdkConfig, SecretsManager, Session, SessionError};
+use conversation::Object;
+use lambda_runtime::{Diagnostic, LambdaEvent};
+use serde_json::value::RawValue;
+use startup::environment::DEFAULT_DB_NAME;
+use store::{Archived, Prepared, Statements, Status, StoreError};
+use time::OffsetDateTime;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use crate::batch::{Batch, Position};
+use crate::config::{Config, Pooler};
+use crate::error::CaptureError;
+use crate::item::{Entry, Progress};
+use crate::reply::Reply;
+use crate::report::{self, Times};
+
+/// `application_name` of the database connection.
+const APPLICATION_NAME: &str = "conversation-capture";
+/// Puts under way at the same time: S3 answers in tens of milliseconds, and each put holds a copy of its body.
+const CONCURRENT_PUTS: usize = 16;
+/// Time for connecting during the init phase, which the service ends after 10 s: a database that is asleep must not use
+/// it up.
+const WARM_UP: Duration = Duration::from_secs(2);
+
+/// The function `conversation-capture`: what an execution environment keeps between invocations.
+pub struct Function {
+    config: Config,
+    archive: Archive,
+    session: Session,
+    prepared: Prepared,
+}
+
+impl Function {
+    /// Makes the function. Connects to nothing.
+    ///
+    /// # Errors
+    /// [`SessionError`] if the session's settings cannot be used.
+    pub fn new(config: Config, aws: &SdkConfig) -> Result<Self, SessionError> {
+        let mut session = Session::builder(SecretsManager::new(aws, None), &config.secret_id)
+            .application_name(APPLICATION_NAME)
+            .default_dbname(DEFAULT_DB_NAME)
+            .observer(report::session_event);
+        if let Some(host) = &config.host {
+            session = session.host(host);
+        }
+        if let Some(port) = config.port {
+            session = session.port(port);
+        }
+        if let Some(dbname) = &config.dbname {
+            session = session.dbname(dbname);
+        }
+        if let Some(trust) = &config.trust {
+            session = session.trust(trust.clone());
+        }
+        Ok(Self {
+            archive: Archive::new(aws, &config.bucket),
+            session: session.build()?,
+            prepared: Prepared::new(),
+            config,
+        })
+    }
+
+    /// Connects to the database while the service still counts it as start-up. Never fatal: the first invocation tries
+    /// again, and meanwhile the archive may work.
+    pub async fn warm_up(&self) {
+        if let Err(error) = self.session.warm_up(Instant::now() + WARM_UP).await {
+            tracing::info!(
+                error_code = error.code(),
+                error = startup::report::chain(&error),
+                "not connected to the database yet"
+            );
+        }
+    }
+
+    /// Handles one invocation: captures what it brought and answers as its source expects.
+    ///
+    /// Doing so again for the same events changes nothing: the archive's keys and the ledger make it so.
+    ///
+    /// # Errors
+    /// A direct invocation fails if its event was not kept, any invocation if its payload holds no items: with the code
+    /// and the message of a [`CaptureError`]. Messages of a queue fail one by one, in the reply. It is not the error
+    /// itself, because the runtime logs its `Debug`, and that of the driver quotes rows.
+    pub async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Reply, Diagnostic> {
+        let started = Instant::now();
+        let LambdaEvent { payload, context } = event;
+        let deadline = startup::deadline::of(&context);
+        let mut batch = Batch::read(payload.get(), &context.request_id, self.config.layout)
+            .map_err(CaptureError::Source)
+            .inspect_err(report::unread)?;
+        let times = self.capture(&mut batch, deadline).await;
+        report::handled(&batch, times, started.elapsed());
+        Ok(Reply::to(batch, now())?)
+    }
+
+    /// Carries every item as far as it goes: archive first, then rows, so that no row names an object that is not there.
+    async fn capture(&self, batch: &mut Batch, deadline: Instant) -> Times {
+        let started = Instant::now();
+        // A part of the time is the database's: a batch that S3 is slow with would else be delivered again and again
+        // without ever coming further.
+        let archive_by = started + deadline.saturating_duration_since(started) * 2 / 3;
+        let objects = batch.to_archive();
+        let is_anything_to_store = !objects.is_empty();
+        // Connecting takes long after a thaw, and longer while the database wakes up: S3 need not wait for that.
+        let (puts, connected) =
+            tokio::join!(self.put_all(objects, archive_by, "archiving"), async {
+                if is_anything_to_store {
+                    self.connect(deadline).await
+                } else {
+                    Ok(())
+                }
+            });
+        batch.archived(puts.into_iter().map(|(position, _, put)| (position, put)));
+        let archived = Instant::now();
+        self.put_aside(batch, archive_by).await;
+        let ingesting = Instant::now();
+        self.ingest(batch, connected, deadline).await;
+        let ingested = Instant::now();
+        self.put_aside(batch, deadline).await;
+        Times {
+            archive: archived - started,
+            database: ingested - ingesting,
+        }
+    }
+
+    async fn put_aside(&self, batch: &mut Batch, deadline: Instant) {
+        let inputs = batch.to_quarantine();
+        let puts = self
+            .put_all(inputs, deadline, "putting the input aside")
+            .await;
+        batch.quarantined(
+            puts.into_iter()
+                .map(|(position, object, put)| (position, object.key.clone(), put)),
+        );
+    }
+
+    /// Puts all objects, some of them at the same time, and tells what became of each.
+    async fn put_all(
+        &self,
+        objects: Vec<(Position, Arc<Object>)>,
+        deadline: Instant,
+        step: &'static str,
+    ) -> Vec<(Position, Arc<Object>, Result<Put, CaptureError>)> {
+        let mut waiting = objects.into_iter();
+        let mut under_way = JoinSet::new();
+        let mut done = Vec::new();
+        loop {
+            while under_way.len() < CONCURRENT_PUTS
+                && let Some((position, object)) = waiting.next()
+            {
+                // Even a put that is given up at once costs time, and a batch may have thousands.
+                if Instant::now() >= deadline {
+                    done.push((position, object, Err(CaptureError::Late { step })));
+                    continue;
+                }
+                let archive = self.archive.clone();
+                under_way.spawn(async move {
+                    let put = match timeout_at(deadline, archive.put(&object)).await {
+                        Ok(put) => put.map_err(CaptureError::Archive),
+                        Err(_) => Err(CaptureError::Late { step }),
+                    };
+                    (position, object, put)
+                });
+            }
+            match under_way.join_next().await {
+                Some(Ok(put)) => done.push(put),
+                // Nothing cancels these tasks: it panicked, and the runtime reports that for the whole invocation.
+                Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+                None => return done,
+            }
+        }
+    }
+
+    /// Opens the kept connection, or makes sure that it is alive.
+    async fn connect(&self, deadline: Instant) -> Result<(), SessionError> {
+        let connect_by = deadline.min(Instant::now() + self.config.connect_budget);
+        self.session.warm_up(connect_by).await
+    }
+
+    /// Stores the rows of all archived captures with one statement.
+    async fn ingest(
+        &self,
+        batch: &mut Batch,
+        connected: Result<(), SessionError>,
+        deadline: Instant,
+    ) {
+        let captures = batch.to_ingest();
+        let positions: Vec<Position> = captures.iter().map(|(position, _)| *position).collect();
+        let items: Vec<store::Item<'_>> =
+            captures.iter().map(|(_, entry)| self.row(entry)).collect();
+        let statuses = match connected {
+            Ok(()) => self.statuses(&items, deadline).await,
+            Err(error) => Err(RunError::Session(error)),
+        };
+        let rows: Vec<_> = match statuses {
+            Ok(statuses) => positions
+                .into_iter()
+                .zip(statuses.into_iter().map(Ok))
+                .collect(),
+            Err(error) => {
+                let error = Arc::new(error);
+                let failed = |position| (position, Err(CaptureError::Database(Arc::clone(&error))));
+                positions.into_iter().map(failed).collect()
+            }
+        };
+        batch.ingested(rows);
+    }
+
+    fn row<'a>(&'a self, entry: &'a Entry) -> store::Item<'a> {
+        let version_id = match &entry.progress {
+            Progress::Archived { version_id } => version_id.as_deref(),
+            Progress::Read | Progress::Kept { .. } | Progress::Out => None,
+        };
+        let archived = Archived::new(self.archive.bucket(), &entry.object, version_id);
+        store::Item {
+            capture: &entry.capture,
+            archived,
+        }
+    }
+
+    async fn statuses(
+        &self,
+        items: &[store::Item<'_>],
+        deadline: Instant,
+    ) -> Result<Vec<Status>, RunError<StoreError>> {
+        if items.is_empty() {
+            return Ok(Vec::new());
+        }
+        let statements = match self.config.pooler {
+            Pooler::None => Statements::Named(&self.prepared),
+            Pooler::Transaction => Statements::Unnamed,
+        };
+        let ownership = self.config.ownership;
+        // The session's own limit comes first, because it also drops the connection, behind whose unfinished statement
+        // the next invocation would wait.
+        let session_first = deadline + Duration::from_secs(1);
+        self.session
+            .run(true, deadline, async |client| {
+                store::ingest(&client, items, ownership, statements, session_first).await
+            })
+            .await
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the original's reply tells when the event was handled"
+)]
+fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
+}

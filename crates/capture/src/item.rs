@@ -1,0 +1,351 @@
+//! One item of an invocation on its way to an outcome. Decisions only, no effects.
+//!
+//! The way is the same for every source: read, archived, kept. It ends early in one of two ways. An item is *put aside*
+//! when delivering it again would end the same; it *fails* when the source must deliver it again.
+
+use std::sync::Arc;
+
+use archive::Put;
+use conversation::{
+    AdaptError, Capture, Delivery, Layout, Object, Quarantine, Sanitized, adapt, sanitize,
+};
+use store::Status;
+
+use crate::error::CaptureError;
+use crate::source::{self, Message};
+
+/// The unit that a source delivers again, and so the unit that is handled or fails.
+pub(crate) struct Item {
+    /// Id of the queue's message.
+    message_id: Option<String>,
+    /// Group within which the queue promises order.
+    group: Option<String>,
+    delivery: Delivery,
+    /// The item as it came.
+    input: String,
+    repaired: Sanitized,
+    /// Its captures; more than one if the event is a list.
+    entries: Vec<Entry>,
+    verdict: Verdict,
+}
+
+/// One capture on its way.
+pub(crate) struct Entry {
+    /// What was captured.
+    pub(crate) capture: Capture,
+    /// What archives it; shared with the task that puts it.
+    pub(crate) object: Arc<Object>,
+    /// How far it has come.
+    pub(crate) progress: Progress,
+}
+
+/// How far a capture has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// It was read.
+    Read,
+    /// Its object lies in the bucket.
+    Archived {
+        /// S3's version id of the object.
+        version_id: Option<String>,
+    },
+    /// Its rows are stored too.
+    Kept {
+        /// Whether they were stored before this delivery.
+        duplicate: bool,
+    },
+    /// It stays out of the rows; the item's verdict says why.
+    Out,
+}
+
+/// Why an input is put aside: delivered again, it would end the same way.
+#[derive(Debug)]
+pub(crate) enum Reason {
+    /// It is not JSON.
+    Unreadable(AdaptError),
+    /// Its event id belongs to other content.
+    Conflict {
+        /// The event id.
+        event_id: String,
+    },
+    /// Its conversation belongs to another user.
+    Foreign {
+        /// The event id.
+        event_id: String,
+    },
+}
+
+/// What is decided about an item as a whole.
+enum Verdict {
+    /// Nothing: its captures decide.
+    Open,
+    ToPutAside(Reason),
+    PutAside {
+        reason: Reason,
+        key: String,
+    },
+    Failed(CaptureError),
+}
+
+/// What became of an item.
+#[derive(Debug)]
+pub(crate) enum Outcome<'a> {
+    /// All its captures are stored: the source may forget it.
+    Kept,
+    /// Its input lies in quarantine: a queue may forget it, a direct sender is told.
+    PutAside(&'a Reason, &'a str),
+    /// The source must deliver it again.
+    Failed(&'a CaptureError),
+}
+
+impl Item {
+    /// Reads a direct invocation's payload.
+    pub(crate) fn direct(payload: &str, request_id: &str, layout: Layout) -> Self {
+        Self::read(
+            Delivery::direct(Some(request_id)),
+            payload.to_owned(),
+            layout,
+        )
+    }
+
+    /// Reads a queue's message.
+    pub(crate) fn of_message(message: Message, layout: Layout) -> Self {
+        Self {
+            message_id: Some(message.id),
+            group: message.group,
+            ..Self::read(message.delivery, message.body, layout)
+        }
+    }
+
+    fn read(delivery: Delivery, input: String, layout: Layout) -> Self {
+        let clean = sanitize::clean(input.as_bytes());
+        let repaired = clean.sanitized();
+        let captures = match source::bare(clean.text()) {
+            Ok(()) => adapt::captures(&clean, &delivery).map_err(|error| match error {
+                error @ AdaptError::NotJson { .. } => {
+                    Verdict::ToPutAside(Reason::Unreadable(error))
+                }
+                error => Verdict::Failed(error.into()),
+            }),
+            Err(error) => Err(Verdict::Failed(error.into())),
+        };
+        let (entries, verdict) = match captures {
+            Ok(captures) => (
+                captures
+                    .into_iter()
+                    .map(|capture| Entry::new(capture, layout))
+                    .collect(),
+                Verdict::Open,
+            ),
+            Err(verdict) => (Vec::new(), verdict),
+        };
+        drop(clean);
+        Self {
+            message_id: None,
+            group: None,
+            delivery,
+            input,
+            repaired,
+            entries,
+            verdict,
+        }
+    }
+
+    /// Id of the queue's message; `None` for a direct invocation.
+    pub(crate) fn message_id(&self) -> Option<&str> {
+        self.message_id.as_deref()
+    }
+
+    /// Group within which the queue promises order, if it does.
+    pub(crate) fn group(&self) -> Option<&str> {
+        self.group.as_deref()
+    }
+
+    /// What had to be repaired before the item could be read.
+    pub(crate) fn repaired(&self) -> Sanitized {
+        self.repaired
+    }
+
+    /// Its captures; none if it could not be read.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Whether nothing more is to be done for its captures.
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(self.verdict, Verdict::Failed(_))
+    }
+
+    /// Lets the source deliver the item again. The first error stays; what was put aside before is found again then.
+    pub(crate) fn fail(&mut self, error: CaptureError) {
+        if !self.has_failed() {
+            self.verdict = Verdict::Failed(error);
+        }
+    }
+
+    fn put_aside(&mut self, reason: Reason) {
+        if matches!(self.verdict, Verdict::Open) {
+            self.verdict = Verdict::ToPutAside(reason);
+        }
+    }
+
+    /// Takes note of what became of the put of a capture.
+    pub(crate) fn archived(&mut self, entry: usize, put: Result<Put, CaptureError>) {
+        let Some(entry) = self.entries.get_mut(entry) else {
+            return;
+        };
+        match put {
+            Ok(
+                Put::Stored { version_id }
+                | Put::AlreadyStored {
+                    version_id,
+                    same_content: true,
+                },
+            ) => {
+                entry.progress = Progress::Archived { version_id };
+            }
+            Ok(Put::AlreadyStored {
+                same_content: false,
+                ..
+            }) => {
+                entry.progress = Progress::Out;
+                let event_id = entry.capture.event_id.clone();
+                self.put_aside(Reason::Conflict { event_id });
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// Takes note of what became of the rows of a capture.
+    pub(crate) fn ingested(&mut self, entry: usize, status: Result<Status, CaptureError>) {
+        let Some(entry) = self.entries.get_mut(entry) else {
+            return;
+        };
+        let event_id = entry.capture.event_id.clone();
+        let status = match status {
+            Ok(status) => status,
+            Err(error) => return self.fail(error),
+        };
+        entry.progress = match status {
+            Status::Stored => Progress::Kept { duplicate: false },
+            Status::Duplicate => Progress::Kept { duplicate: true },
+            Status::Conflict | Status::Foreign | Status::Erased | Status::Unstorable(_) => {
+                Progress::Out
+            }
+        };
+        match status {
+            Status::Stored | Status::Duplicate => {}
+            Status::Conflict => self.put_aside(Reason::Conflict { event_id }),
+            Status::Foreign => self.put_aside(Reason::Foreign { event_id }),
+            Status::Erased => {
+                let key = entry.object.key.clone();
+                self.fail(CaptureError::Erased { event_id, key });
+            }
+            Status::Unstorable(reason) => self.fail(CaptureError::Unstorable(reason)),
+        }
+    }
+
+    /// The object that keeps the input, if it is to be put aside and was not yet.
+    pub(crate) fn quarantine(&self) -> Option<Object> {
+        let Verdict::ToPutAside(reason) = &self.verdict else {
+            return None;
+        };
+        let quarantine = Quarantine {
+            delivery: &self.delivery,
+            reason: reason.name(),
+            message: &reason.sentence(),
+            input: self.input.as_bytes(),
+        };
+        Some(quarantine.object())
+    }
+
+    /// Takes note of what became of the put of the input.
+    pub(crate) fn quarantined(&mut self, key: &str, put: Result<Put, CaptureError>) {
+        if let Err(error) = put {
+            return self.fail(error);
+        }
+        self.verdict = match std::mem::replace(&mut self.verdict, Verdict::Open) {
+            Verdict::ToPutAside(reason) => Verdict::PutAside {
+                reason,
+                key: key.to_owned(),
+            },
+            other => other,
+        };
+    }
+
+    /// What became of the item, once everything was tried: never [`Outcome::Kept`] unless all of it is.
+    pub(crate) fn outcome(&self) -> Outcome<'_> {
+        match &self.verdict {
+            Verdict::Failed(error) => Outcome::Failed(error),
+            Verdict::PutAside { reason, key } => Outcome::PutAside(reason, key),
+            Verdict::Open if self.entries.iter().all(Entry::is_kept) => Outcome::Kept,
+            Verdict::Open | Verdict::ToPutAside(_) => Outcome::Failed(&CaptureError::Unfinished),
+        }
+    }
+
+    /// Gives its captures to the reply of a direct invocation, all of them kept, or the error to fail with.
+    pub(crate) fn finish(self) -> Result<Vec<Entry>, CaptureError> {
+        match self.verdict {
+            Verdict::Open if self.entries.iter().all(Entry::is_kept) => Ok(self.entries),
+            Verdict::Open | Verdict::ToPutAside(_) => Err(CaptureError::Unfinished),
+            Verdict::Failed(error) => Err(error),
+            Verdict::PutAside { reason, key } => Err(match reason {
+                Reason::Unreadable(source) => CaptureError::Unreadable { key, source },
+                Reason::Conflict { event_id } => CaptureError::Conflict { event_id, key },
+                Reason::Foreign { event_id } => CaptureError::Foreign { event_id, key },
+            }),
+        }
+    }
+}
+
+impl Entry {
+    fn new(capture: Capture, layout: Layout) -> Self {
+        let object = Arc::new(capture.object(layout));
+        Self {
+            capture,
+            object,
+            progress: Progress::Read,
+        }
+    }
+
+    fn is_kept(&self) -> bool {
+        matches!(self.progress, Progress::Kept { .. })
+    }
+}
+
+impl Progress {
+    /// The word in a reply.
+    pub(crate) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Archived { .. } => "archived",
+            Self::Kept { duplicate: false } => "stored",
+            Self::Kept { duplicate: true } => "duplicate",
+            Self::Out => "out",
+        }
+    }
+}
+
+impl Reason {
+    /// Stable name, in quarantine objects and in the log.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Unreadable(error) => error.code(),
+            Self::Conflict { .. } => "conflict",
+            Self::Foreign { .. } => "foreign",
+        }
+    }
+
+    /// The reason in a sentence, without any text of the input.
+    fn sentence(&self) -> String {
+        match self {
+            Self::Unreadable(error) => error.to_string(),
+            Self::Conflict { event_id } => {
+                format!("other content was captured under event id `{event_id}` before")
+            }
+            Self::Foreign { event_id } => {
+                format!("the conversation of event `{event_id}` belongs to another user")
+            }
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The verbs, one module each.
+
+pub(crate) mod create_tables;
+pub(crate) mod credentials;
+pub(crate) mod exec;
+pub(crate) mod rotate;
+pub(crate) mod test;

@@ -1,0 +1,97 @@
+//! What `--help` says beyond the options: examples, exit codes, and the documents of `--json`.
+
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  the operation failed
+  2  the command line or the environment is not accepted
+  3  rotate: the rotation is not configured, in progress, or stopped before its end
+  4  AWS or the database cannot be reached
+  5  AWS denies access, or the database refuses the credentials
+  6  test: the database answers, but its tables are not ready
+`exec` ends with the program's own code, 128+n after signal n, 126 or 127 if it cannot be started
+
+Environment (an option wins over its variable):
+  TURNKEEP_SECRET, PROJECT_NAME, DB_HOST, DB_PORT, DB_NAME, DB_CA_BUNDLE, CONNECT_BUDGET_SECONDS,
+  and the AWS_* variables and files of every AWS program
+
+Examples:
+  turnkeep test
+  turnkeep create-tables --master-secret rds!cluster-1234 --create-secret --host db.example.com
+  turnkeep rotate --wait
+  turnkeep exec -- psql -c 'SELECT count(*) FROM conversations'";
+
+pub(crate) const TEST_EXAMPLES: &str = "\
+Examples:
+  turnkeep test
+  turnkeep test --json | jq -r .tls.version
+  turnkeep test --timeout 60                   # Aurora may have to wake up
+  turnkeep test --host localhost --port 15432  # through a tunnel whose name the certificate has";
+
+pub(crate) const CREATE_TABLES_EXAMPLES: &str = "\
+Examples:
+  turnkeep create-tables --dry-run
+  turnkeep create-tables
+  turnkeep create-tables --master-secret rds!cluster-1234 --create-secret --host db.example.com
+  turnkeep create-tables --function secret-rotation  # the database is in a private network";
+
+pub(crate) const ROTATE_EXAMPLES: &str = "\
+Examples:
+  turnkeep rotate --function ARN --days 30 --wait  # the first time
+  turnkeep rotate --wait
+  turnkeep rotate --wait --timeout 900 --json | jq -r .outcome
+  turnkeep rotate --follow                         # somebody else started it";
+
+pub(crate) const CREDENTIALS_EXAMPLES: &str = "\
+Examples:
+  turnkeep credentials
+  turnkeep credentials --json | jq -r .username
+  turnkeep credentials --show-password         # on a terminal; for a program: turnkeep exec";
+
+pub(crate) const EXEC_EXAMPLES: &str = "\
+The program gets PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD, PGSSLMODE=verify-full and
+PGSSLROOTCERT in its environment and nowhere else; PGHOSTADDR and PGSERVICE are taken out of it,
+because they would take the password to another server
+
+Examples:
+  turnkeep exec -- psql
+  turnkeep exec -- pg_dump --schema-only --file schema.sql
+  turnkeep exec -- python3 -c 'import psycopg; print(psycopg.connect().info.user)'";
+
+pub(crate) const TEST_DOCUMENT: &str = r#"
+{"outcome": "ok" or "not_ready",
+ "secret": {"arn", "version_id", "stage": its label, "refused_logins"},
+ "database": {"host", "port", "dbname", "username", "server_version", "read_only"},
+ "tls": {"version", "cipher"},
+ "schema": {"state": "current", "behind", "empty", "original", "newer", "foreign" or "inconsistent",
+            "applied": [{"version", "name"}], "pending": [{"version", "name"}], "reason"},
+ "latency_ms": {"connect", "round_trip"}}"#;
+
+pub(crate) const CREATE_TABLES_DOCUMENT: &str = r#"
+{"outcome": "ok" or "planned",
+ "secret": {"id", "state": "found", "created" or "would_create"},
+ "database": {"host", "port", "dbname"}, or "function": its name,
+ "dry_run", "application": the login role, "roles": [a sentence for each change],
+ "password": "kept" or "set", "handed_over": [tables that became the owner role's],
+ "migrations": [{"version", "name", "action": "already_applied" or "applied"}]}"#;
+
+pub(crate) const ROTATE_DOCUMENT: &str = r#"
+{"outcome": "started", "rotated" or "stopped",
+ "secret": {"name", "arn"}, "version_id", "elapsed_ms",
+ "timeline": [{"elapsed_ms", "change": "pending", "value" or "current"}],
+ "stopped": {"reason": "timeout", "cancelled" or "label_removed",
+             "step": "createSecret", "setSecret" or "finishSecret": the first not done, or null,
+             "has_value", "database_accepts": true, false or null,
+             "log": {"group", "lines": [], "unreadable": why not}, "next"}}"#;
+
+pub(crate) const CREDENTIALS_DOCUMENT: &str = r#"
+{"outcome": "ok", "secret": {"name", "arn"}, "version_id", "stages": [],
+ "host", "port", "dbname", "username", "password": masked unless it is to be shown,
+ "rotation": {"enabled", "function_arn"}, "versions": [{"version_id", "stages": []}]}"#;
+
+/// Puts a verb's document before its examples.
+pub(crate) fn with_document(examples: &str, document: &str) -> String {
+    format!("With --json:{document}\nor {FAILURE_DOCUMENT}\n\n{examples}")
+}
+
+const FAILURE_DOCUMENT: &str = r#"{"outcome": "failed", "error": {"code", "message", "hint"}}"#;

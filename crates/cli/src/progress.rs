@@ -1,0 +1,31 @@
+//! Signs of life on standard error while something takes its time.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use crate::output::say;
+
+/// What may pass before the first line, and between two lines about the same wait.
+const FIRST: Duration = Duration::from_secs(2);
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Waits for `work`, and tells what it waits for once that takes longer than two seconds.
+pub(crate) async fn watch<T>(what: &str, work: impl Future<Output = T>) -> T {
+    let started = Instant::now();
+    let mut ticks = interval_at(started + FIRST, EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut work = Box::pin(work);
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut work => return result,
+            _ = ticks.tick() => say(&format!("{}  waiting for {what}", stamp(started.elapsed()))),
+        }
+    }
+}
+
+/// Returns a time since the start in a column of its own: seconds with a tenth.
+pub(crate) fn stamp(elapsed: Duration) -> String {
+    format!("{:>6.1} s", elapsed.as_secs_f64())
+}

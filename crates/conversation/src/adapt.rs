@@ -1,0 +1,190 @@
+//! From the shapes in which exchanges are sent to the canonical event.
+//!
+//! Two shapes are read: the canonical event `llm.capture/1` and the bare object of the `IaL` capture function. Nothing
+//! that an event says is dropped: keys that no adapter knows end in `metadata.extra`.
+
+mod canonical;
+mod fields;
+mod legacy;
+mod parts;
+#[cfg(test)]
+mod tests;
+
+use serde_json::value::RawValue;
+
+use crate::capture::Capture;
+use crate::delivery::Delivery;
+use crate::identity::Place;
+use crate::json::{self, Json, Kind, MAX_DEPTH};
+use crate::sanitize::{Clean, Sanitized};
+
+pub(crate) use fields::Fields;
+
+/// In the order in which they are asked.
+const ADAPTERS: &[Adapter] = &[canonical::ADAPTER, legacy::ADAPTER];
+
+/// Reads one delivery: an event of a known shape, or a JSON array of them. All of it or nothing.
+///
+/// The same bytes and the same [`Delivery`] always give the same captures.
+pub fn captures(clean: &Clean<'_>, delivery: &Delivery) -> Result<Vec<Capture>, AdaptError> {
+    let raw: &RawValue = serde_json::from_str(clean.text())?;
+    let one = |raw, ordinal, path: &str| {
+        let place = Place {
+            delivery,
+            ordinal,
+            raw,
+        };
+        capture(
+            &Arrival {
+                place,
+                sanitized: clean.sanitized(),
+            },
+            path,
+        )
+    };
+    if Kind::of(raw) != Kind::Array {
+        return Ok(vec![one(raw, None, "")?]);
+    }
+    match json::items(raw)?.as_slice() {
+        [] => Err(unknown_shape("an empty array".to_owned())),
+        // One event in an array is the same event without it.
+        [only] => Ok(vec![one(only, None, "[0]")?]),
+        several => several
+            .iter()
+            .enumerate()
+            .map(|(ordinal, raw)| one(raw, Some(ordinal), &format!("[{ordinal}]")))
+            .collect(),
+    }
+}
+
+/// Why a delivery is not a capture. None of the variants carries what was said, only where and what kind it is.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdaptError {
+    /// Not JSON at all: keep it in quarantine, a retry cannot help.
+    #[error("not JSON: line {line}, column {column}")]
+    NotJson {
+        /// Line of the first error, from 1; 0 if there is no text.
+        line: usize,
+        /// Column of the first error, from 1; 0 if the line is empty.
+        column: usize,
+    },
+    /// JSON that no adapter knows: let the source keep it, a later release may know it.
+    #[error("unknown event shape: found {found}; accepted: {accepted}")]
+    UnknownShape {
+        /// Its type, and its keys as far as they look like names.
+        found: String,
+        /// What the adapters accept.
+        accepted: String,
+    },
+    /// A known shape with a field that cannot be meant: let the source keep it until the producer is repaired.
+    #[error("invalid `{field}`: found {found}; accepted: {accepted}")]
+    Invalid {
+        /// Path of the field, for example `messages[2].role`.
+        field: String,
+        /// What is there: its type or kind.
+        found: &'static str,
+        /// What may be there.
+        accepted: &'static str,
+    },
+}
+
+impl AdaptError {
+    /// The error's stable name for logs, metrics and quarantine: `not_json`, `unknown_shape` or `invalid_field`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotJson { .. } => "not_json",
+            Self::UnknownShape { .. } => "unknown_shape",
+            Self::Invalid { .. } => "invalid_field",
+        }
+    }
+}
+
+/// Only the position: the text of an error of `serde_json` may quote what it could not read.
+impl From<serde_json::Error> for AdaptError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::NotJson {
+            line: error.line(),
+            column: error.column(),
+        }
+    }
+}
+
+/// How one shape of events is recognised and read: one module, named once in [`ADAPTERS`].
+///
+/// An adapter reads fields and applies its shape's defaults; who is who is the business of `identity` and `transcript`.
+struct Adapter {
+    /// Completes "accepted: …".
+    accepts: &'static str,
+    recognises: fn(&Fields<'_>) -> bool,
+    adapt: fn(Fields<'_>, &Arrival<'_>) -> Result<Capture, AdaptError>,
+}
+
+/// One event as it arrived.
+struct Arrival<'a> {
+    place: Place<'a>,
+    sanitized: Sanitized,
+}
+
+fn capture(arrival: &Arrival<'_>, path: &str) -> Result<Capture, AdaptError> {
+    let raw = arrival.place.raw;
+    let kind = Kind::of(raw);
+    if kind != Kind::Object {
+        return Err(unknown_shape(kind.as_str().to_owned()));
+    }
+    let fields = Fields::read(path, raw)?;
+    match ADAPTERS
+        .iter()
+        .find(|adapter| (adapter.recognises)(&fields))
+    {
+        Some(adapter) => (adapter.adapt)(fields, arrival).map(Capture::sealed),
+        None => Err(unknown_shape(fields.describe())),
+    }
+}
+
+fn unknown_shape(found: String) -> AdaptError {
+    let accepted: Vec<_> = ADAPTERS.iter().map(|adapter| adapter.accepts).collect();
+    AdaptError::UnknownShape {
+        found,
+        accepted: format!("{}, or an array of such objects", accepted.join(", ")),
+    }
+}
+
+/// `metadata` with what nobody asked for under `extra`, beside what a producer put there itself.
+fn with_extra(metadata: Json, unknown: Vec<(String, Json)>) -> Json {
+    let Json::Object(mut entries) = metadata else {
+        return metadata;
+    };
+    if unknown.is_empty() {
+        return Json::Object(entries);
+    }
+    match entries.iter_mut().rev().find(|(key, _)| key == "extra") {
+        Some((_, Json::Object(extra))) => extra.extend(unknown),
+        Some((_, taken)) => {
+            let producers = std::mem::replace(taken, Json::Null);
+            let mut extra = vec![("extra".to_owned(), producers)];
+            extra.extend(unknown);
+            *taken = Json::Object(extra);
+        }
+        None => entries.push(("extra".to_owned(), Json::Object(unknown))),
+    }
+    Json::Object(entries)
+}
+
+/// The tenant of an event that names none.
+const DEFAULT_TENANT: &str = "default";
+
+/// The user of an event that names one. The original wrote `anonymous` for nobody, which would make one person, with one
+/// person's rights, of everybody unknown; an empty name says as much.
+fn user_id(event: &mut Fields<'_>) -> Result<Option<String>, AdaptError> {
+    if matches!(
+        event.peek_text("user_id").as_deref(),
+        Some("" | "anonymous")
+    ) {
+        event.raw("user_id");
+    }
+    event.id("user_id")
+}
+
+/// How deep a value under `metadata.extra` may be nested.
+const EXTRA_DEPTH: usize = MAX_DEPTH - 2;

@@ -1,0 +1,179 @@
+//! The sample events of the repository.
+
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use super::{one, summary};
+use crate::adapt::{AdaptError, captures};
+use crate::capture::Capture;
+use crate::delivery::Delivery;
+use crate::layout::Layout;
+use crate::sanitize::clean;
+
+/// The records of an SQS event, as the function unwraps them.
+fn records(event: &str) -> Vec<Result<Vec<Capture>, AdaptError>> {
+    let event: Value = serde_json::from_str(event).expect("JSON");
+    let text = |value: &Value| value.as_str().expect("a string").to_owned();
+    let records = event["Records"].as_array().expect("records");
+    records
+        .iter()
+        .map(|record| {
+            let body = text(&record["body"]);
+            let attribute = |name: &str| record["attributes"][name].as_str();
+            let delivery = Delivery::sqs(&text(&record["messageId"]), attribute, &body);
+            captures(&clean(body.as_bytes()), &delivery)
+        })
+        .collect()
+}
+
+#[test]
+fn canonical_event() {
+    assert_snapshot!(summary(&one(event!("direct-canonical.json"))), @r#"
+    conversations/v1/t=default/dt=2026-11-23/c=vpc-review/100000123-01KARQ5T9GQZ6D3W0V8N4M2J7C.json
+    canonical vpc-review user=u-1001 history=full model=anthropic.claude-sonnet-4-20250514-v1:0 nul=0 surrogate=0
+    0 input user h:b10c2690 <- - finish=- [] "Nossa VPC tem sub-redes públ"
+    1 output assistant h:9ef76c0a <- h:b10c2690 finish=stop [input_tokens=31 output_tokens=58] "Mova tudo o que não recebe t"
+    context={"project":"ial","phase":"02-vpc-networking"} metadata={"extra":{"finish_reasons":["end_turn"]}}
+    "#);
+}
+
+#[test]
+fn canonical_event_with_tools() {
+    assert_snapshot!(summary(&one(event!("direct-canonical-tools.json"))), @r#"
+    conversations/v1/t=default/dt=2026-11-23/c=queue-backlog/101509004-01KARR0C7N2F5K8V1B4Z6W9QTA.json
+    canonical queue-backlog user=u-1002 history=delta model=gpt-5-mini-2025-08-07 nul=0 surrogate=0
+    0 input user m-7 <- m-6 finish=- [] "Is the dead-letter queue of "
+    1 output assistant m-8 <- m-7 finish=tool_call [] "get_queue_attributes {\"queue"
+    2 input tool m-9 <- m-8 finish=- [] "{\"ApproximateNumberOfMessage"
+    3 output assistant m-10 <- m-9 finish=stop [input_tokens=412 output_tokens=96 cache_read_input_tokens=256 reasoning_output_tokens=40] "Yes. No message has been mov"
+    01KARR0C7N2F5K8V1B4Z6W9QTA-impl-0 of m-10: cloudformation monitoring/dlq-alarm.yaml
+    context={"project":"ial"} metadata={"client":"cli","client_version":"2.4.0","extra":{"finish_reasons":["tool_calls","stop"],"usage":{"prompt_tokens":412,"completion_tokens":96,"total_tokens":508,"prompt_tokens_details":{"cached_tokens":256},"completion_tokens_details":{"reasoning_tokens":40}}}}
+    "#);
+}
+
+#[test]
+fn history_that_is_sent_again_is_found_again() {
+    let first = one(event!("direct-canonical.json"));
+    let second = one(event!("direct-full-history.json"));
+    assert_snapshot!(summary(&second), @r#"
+    conversations/v1/t=default/dt=2026-11-23/c=vpc-review/100241870-01KARQB2M5H8Y1E4T6P9S3X0RD.json
+    canonical vpc-review user=u-1001 history=full model=anthropic.claude-sonnet-4-20250514-v1:0 nul=0 surrogate=0
+    0 input user h:b10c2690 <- - finish=- [] "Nossa VPC tem sub-redes públ"
+    1 input assistant h:9ef76c0a <- h:b10c2690 finish=- [] "Mova tudo o que não recebe t"
+    2 input user h:ee0baeac <- h:9ef76c0a finish=- [] "E como as funções chegam ao "
+    3 output assistant h:84cc1e24 <- h:ee0baeac finish=stop [input_tokens=112 output_tokens=41 cache_read_input_tokens=89 cache_creation_input_tokens=0] "Por um endpoint de interface"
+    context={"project":"ial","phase":"02-vpc-networking"} metadata={"extra":{"finish_reasons":["end_turn"]}}
+    "#);
+    let ids = |capture: &Capture| {
+        capture
+            .messages
+            .iter()
+            .map(|message| message.message_id.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&second)[..2], ids(&first)[..]);
+}
+
+#[test]
+fn legacy_event() {
+    assert_snapshot!(summary(&one(event!("direct-legacy.json"))), @r#"
+    conversations/v1/t=default/dt=undated/c=conv-20261123-001/request-1.json
+    legacy conv-20261123-001 user=u-1001 history=delta model=- nul=0 surrogate=0
+    0 input user request-1-user <- - finish=- [] "Crie um bucket S3 com versio"
+    1 output assistant request-1-assistant <- request-1-user finish=- [] "Pronto: o bucket tem version"
+    context={"project":"ial","phase":"08-s3-storage","iteration":1} metadata={}
+    "#);
+}
+
+#[test]
+fn legacy_event_with_implementations() {
+    assert_snapshot!(summary(&one(event!("direct-legacy-implementations.json"))), @r#"
+    conversations/v1/t=default/dt=undated/c=conv-20261123-001/request-1.json
+    legacy conv-20261123-001 user=u-1001 history=delta model=- nul=0 surrogate=0
+    0 input user request-1-user <- - finish=- [] "Now write it as CloudFormati"
+    1 output assistant request-1-assistant <- request-1-user finish=- [] "Here are the template and th"
+    request-1-impl-0 of request-1-assistant: cloudformation phases/08-s3-storage/bucket.yaml
+    request-1-impl-1 of request-1-assistant: cloudformation phases/08-s3-storage/lifecycle.yaml
+    context={"project":"ial","phase":"08-s3-storage","iteration":2} metadata={}
+    "#);
+}
+
+#[test]
+fn legacy_event_of_nulls() {
+    assert_snapshot!(summary(&one(event!("direct-legacy-minimal.json"))), @r#"
+    conversations/v1/t=default/dt=undated/c=c-19f1064b619d49d35392eac7261cd726/request-1.json
+    legacy c-19f1064b619d49d35392eac7261cd726 user=- history=delta model=- nul=0 surrogate=0
+    0 input user request-1-user <- - finish=- [] "Olá!"
+    context={} metadata={}
+    "#);
+}
+
+#[test]
+fn batch_of_records() {
+    let records = records(event!("sqs-batch.json"));
+    let summaries: Vec<_> = records.iter().flatten().flatten().map(summary).collect();
+    assert_eq!(summaries.len(), records.len());
+    assert_snapshot!(summaries.join("\n"), @r#"
+    conversations/v1/t=default/dt=2026-11-23/c=cost-report/103000000-msg_01Xk.json
+    canonical cost-report user=u-1003 history=full model=claude-sonnet-4 nul=0 surrogate=0
+    0 input user h:596774c3 <- - finish=- [] "Which service cost most last"
+    1 output assistant h:94155b65 <- h:596774c3 finish=stop [input_tokens=24 output_tokens=37] "Aurora, with 61 % of the bil"
+    context={} metadata={"extra":{"finish_reasons":["end_turn"]}}
+
+    conversations/v1/t=default/dt=2026-11-23/c=conv-20261123-002/103000040-5e1f9a30-7c44-4d0b-9b6e-000000000002.json
+    legacy conv-20261123-002 user=u-1001 history=delta model=- nul=0 surrogate=0
+    0 input user 5e1f9a30-7c44-4d0b-9b6e-000000000002-user <- - finish=- [] "Quantas funções Lambda temos"
+    1 output assistant 5e1f9a30-7c44-4d0b-9b6e-000000000002-assistant <- 5e1f9a30-7c44-4d0b-9b6e-000000000002-user finish=- [] "Duas: conversation-capture e"
+    context={"project":"ial"} metadata={}
+
+    conversations/v1/t=default/dt=2026-11-23/c=incident-17/102958500-01KARS4J8Z1Q5X7C2V9B6N3M0K.json
+    canonical incident-17 user=u-1004 history=delta model=amazon.nova-pro-v1:0 nul=0 surrogate=0
+    0 input user i17-1 <- - finish=- [] "Summarise the log of the fai"
+    1 output assistant i17-2 <- i17-1 finish=length [input_tokens=120 output_tokens=64 cache_read_input_tokens=100 cache_creation_input_tokens=0] "The stack rolled back becaus"
+    context={} metadata={"extra":{"finish_reasons":["max_tokens"],"usage":{"inputTokens":20,"outputTokens":64,"totalTokens":184,"cacheReadInputTokens":100,"cacheWriteInputTokens":0}}}
+    "#);
+}
+
+#[test]
+fn poisoned_batch() {
+    let results: Vec<_> = records(event!("sqs-batch-poisoned.json"))
+        .into_iter()
+        .map(|record| match record {
+            Ok(captures) => captures.iter().map(summary).collect(),
+            Err(error) => format!("{}: {error}\n", error.code()),
+        })
+        .collect();
+    assert_snapshot!(results.join("\n"), @r#"
+    conversations/v1/t=default/dt=2026-11-23/c=poison-neighbours/103000000-5e1f9a30-7c44-4d0b-9b6e-000000000011.json
+    canonical poison-neighbours user=u-1005 history=full model=- nul=0 surrogate=0
+    0 input user h:89392f9a <- - finish=- [] "Does one bad message stop th"
+    1 output assistant h:4cddbeb5 <- h:89392f9a finish=- [] "No. Each record of a batch h"
+    context={} metadata={}
+
+    not_json: not JSON: line 1, column 1
+
+    unknown_shape: unknown event shape: found an object with `detail`, `account`; accepted: an object with `schema` `llm.capture/1`, an object with `user_input`, `assistant_output` or `implementations`, or an array of such objects
+
+    conversations/v1/t=default/dt=2026-11-23/c=conv-20261123-003/103000014-5e1f9a30-7c44-4d0b-9b6e-000000000014.json
+    legacy conv-20261123-003 user=u-1001 history=delta model=- nul=1 surrogate=1
+    0 input user 5e1f9a30-7c44-4d0b-9b6e-000000000014-user <- - finish=- [] "Corta o emoji � aqui e um NU"
+    1 output assistant 5e1f9a30-7c44-4d0b-9b6e-000000000014-assistant <- 5e1f9a30-7c44-4d0b-9b6e-000000000014-user finish=- [] "Nada se perde."
+    context={} metadata={}
+
+    conversations/v1/t=default/dt=2026-11-23/c=conv-20261123-004/103000021-5e1f9a30-7c44-4d0b-9b6e-000000000015.json
+    legacy conv-20261123-004 user=u-1001 history=delta model=- nul=0 surrogate=0
+    0 input user 5e1f9a30-7c44-4d0b-9b6e-000000000015-user <- - finish=- [] "Quantas funções Lambda temos"
+    1 output assistant 5e1f9a30-7c44-4d0b-9b6e-000000000015-assistant <- 5e1f9a30-7c44-4d0b-9b6e-000000000015-user finish=- [] "Duas: conversation-capture e"
+    context={"project":"ial"} metadata={}
+    "#);
+}
+
+#[test]
+fn archived_object() {
+    let repaired = records(event!("sqs-batch-poisoned.json"))
+        .remove(3)
+        .unwrap()
+        .remove(0);
+    let object = repaired.object(Layout::Turn);
+    assert_snapshot!(String::from_utf8(object.body).unwrap(), @r#"{"schema":"llm.capture/1","event_id":"5e1f9a30-7c44-4d0b-9b6e-000000000014","tenant_id":"default","conversation_id":"conv-20261123-003","user_id":"u-1001","occurred_at":"2026-11-23T10:30:00.014Z","history":"delta","messages":[{"message_id":"5e1f9a30-7c44-4d0b-9b6e-000000000014-user","direction":"input","role":"user","parts":[{"type":"text","content":"Corta o emoji � aqui e um NUL � ali"}]},{"message_id":"5e1f9a30-7c44-4d0b-9b6e-000000000014-assistant","parent_message_id":"5e1f9a30-7c44-4d0b-9b6e-000000000014-user","direction":"output","role":"assistant","parts":[{"type":"text","content":"Nada se perde."}]}],"_meta":{"schema":"turnkeep.capture/1","shape":"legacy","sanitized":{"nul":1,"surrogate":1}}}"#);
+}

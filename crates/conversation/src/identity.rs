@@ -1,0 +1,200 @@
+//! Ids that are the same on every delivery of the same thing.
+//!
+//! The rules are in the documentation of the crate.
+//!
+//! Hashes here are plain SHA-256. They cover the text as it is stored, so they tell nothing that the store does not
+//! tell itself. Once stored text can be redacted, hashes over the unredacted text must be keyed (HMAC).
+
+use std::collections::HashSet;
+
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+use time::OffsetDateTime;
+
+use crate::capture::{History, Part};
+use crate::delivery::Delivery;
+use crate::instant;
+use crate::json::{Json, MAX_DEPTH};
+
+/// How long an id may be, in bytes: three of them make a key of a PostgreSQL index, whose rows end at 2704 bytes.
+pub(crate) const ID_MAX_BYTES: usize = 512;
+
+/// An id short enough to be a key: a longer one is cut, and the SHA-256 of the whole is appended.
+pub(crate) fn bounded_id(id: &str) -> String {
+    if id.len() <= ID_MAX_BYTES {
+        return id.to_owned();
+    }
+    let hash = hex::encode(Sha256::digest(id));
+    let room = ID_MAX_BYTES - hash.len() - 1;
+    format!("{}~{hash}", &id[..id.floor_char_boundary(room)])
+}
+
+/// Where an event stands in its delivery.
+pub(crate) struct Place<'a> {
+    pub(crate) delivery: &'a Delivery,
+    /// Position in the delivery, if that holds several events.
+    pub(crate) ordinal: Option<usize>,
+    /// The event itself.
+    pub(crate) raw: &'a RawValue,
+}
+
+impl Place<'_> {
+    /// The event's id, from what the event itself says first.
+    pub(crate) fn event_id(
+        &self,
+        event_id: Option<String>,
+        response_id: Option<&str>,
+    ) -> serde_json::Result<String> {
+        if let Some(own) = event_id.or_else(|| response_id.map(bounded_id)) {
+            return Ok(own);
+        }
+        let of_delivery = if let Some(id) = &self.delivery.id {
+            id.clone()
+        } else {
+            let time = self.delivery.time.map(instant::rfc3339).unwrap_or_default();
+            let event = Json::parse(self.raw, MAX_DEPTH)?;
+            format!(
+                "h:{}",
+                hex::encode(digest("event", &[&event.canonical(), &time]))
+            )
+        };
+        Ok(bounded_id(&match self.ordinal {
+            Some(ordinal) => format!("{of_delivery}#{ordinal}"),
+            None => of_delivery,
+        }))
+    }
+
+    /// When the event happened, from what the event itself says first.
+    pub(crate) fn occurred_at(&self, event: Option<OffsetDateTime>) -> Option<OffsetDateTime> {
+        event.or(self.delivery.time)
+    }
+}
+
+/// The conversation of an event that names none: the same on every delivery of that event.
+pub(crate) fn conversation_id(event_id: &str) -> String {
+    let hash = hex::encode(Sha256::digest(event_id));
+    format!("c-{}", &hash[..32])
+}
+
+/// SHA-256 over the canonical JSON of an event as it is stored, without what may differ between two sends of it: its
+/// time, which a producer may take anew for every try, and the event id, under which it is compared.
+pub(crate) fn fingerprint(mut stored: Json) -> [u8; 32] {
+    if let Json::Object(entries) = &mut stored {
+        entries.retain(|(key, _)| !matches!(key.as_str(), "event_id" | "occurred_at" | "_meta"));
+    }
+    Sha256::digest(stored.canonical()).into()
+}
+
+/// The id of an implementation that brings none.
+pub(crate) fn implementation_id(event_id: &str, ordinal: usize) -> String {
+    bounded_id(&format!("{event_id}-impl-{ordinal}"))
+}
+
+/// SHA-256 of the canonical JSON of an array of these.
+pub(crate) fn sha256<'a>(items: impl IntoIterator<Item = &'a Json>) -> [u8; 32] {
+    Sha256::digest(Json::canonical_array(items)).into()
+}
+
+/// Gives every message of one event its id and its parent.
+pub(crate) struct Chain<'a> {
+    tenant_id: &'a str,
+    conversation_id: &'a str,
+    event_id: &'a str,
+    history: History,
+    previous: Option<String>,
+    taken: Taken,
+}
+
+impl<'a> Chain<'a> {
+    pub(crate) fn new(
+        tenant_id: &'a str,
+        conversation_id: &'a str,
+        event_id: &'a str,
+        history: History,
+    ) -> Self {
+        Self {
+            tenant_id,
+            conversation_id,
+            event_id,
+            history,
+            previous: None,
+            taken: Taken::default(),
+        }
+    }
+
+    /// Id and parent of the message at `ordinal`.
+    ///
+    /// A system message has no place in the chain: a system prompt that changes with every turn must not make a
+    /// branch of all that follows.
+    pub(crate) fn link(&mut self, ordinal: i32, message: Link<'_>) -> (String, Option<String>) {
+        let system = matches!(message.role, "system" | "developer");
+        let previous = if system { None } else { self.previous.clone() };
+        let id = match message.given_id {
+            Some(id) => id,
+            None if self.history == History::Delta => {
+                bounded_id(&format!("{}-{ordinal}", self.event_id))
+            }
+            None => self.derived(previous.as_deref(), message.role, message.parts),
+        };
+        let id = self.taken.unused(&id);
+        if !system {
+            self.previous = Some(id.clone());
+        }
+        (id, message.given_parent.or(previous))
+    }
+
+    /// Reasoning is not hashed: most clients do not send it again, and the answer must still be found.
+    fn derived(&self, previous: Option<&str>, role: &str, parts: &[Part]) -> String {
+        let said = parts
+            .iter()
+            .filter(|part| part.kind() != "reasoning")
+            .map(Part::json);
+        let said = Json::canonical_array(said);
+        let fields = [
+            self.tenant_id,
+            self.conversation_id,
+            previous.unwrap_or_default(),
+            role,
+            &said,
+        ];
+        format!("h:{}", hex::encode(digest("message", &fields)))
+    }
+}
+
+/// Ids that are given out in one event.
+#[derive(Default)]
+pub(crate) struct Taken(HashSet<String>);
+
+impl Taken {
+    /// `id`, or `id#2` and so on if it is taken.
+    ///
+    /// Some providers give one id to several messages of an answer, and a system message may be repeated word for
+    /// word. Under one id, one of them would be lost.
+    pub(crate) fn unused(&mut self, id: &str) -> String {
+        let mut unused = id.to_owned();
+        let mut copy = 1;
+        while !self.0.insert(unused.clone()) {
+            copy += 1;
+            unused = bounded_id(&format!("{id}#{copy}"));
+        }
+        unused
+    }
+}
+
+/// What the chain needs to know of a message.
+pub(crate) struct Link<'a> {
+    pub(crate) given_id: Option<String>,
+    pub(crate) given_parent: Option<String>,
+    pub(crate) role: &'a str,
+    pub(crate) parts: &'a [Part],
+}
+
+/// SHA-256 over fields that cannot run into each other, for one purpose.
+fn digest(purpose: &str, fields: &[&str]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for field in std::iter::once(&purpose).chain(fields) {
+        hash.update((field.len() as u64).to_be_bytes());
+        hash.update(field);
+    }
+    hash.finalize().into()
+}

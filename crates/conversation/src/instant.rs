@@ -1,0 +1,132 @@
+//! Instants as text, always in UTC.
+
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
+
+/// Reads RFC 3339 with a zone; `None` if it is not that, or lies outside the years 1 to 9999 of UTC.
+pub(crate) fn parse(text: &str) -> Option<OffsetDateTime> {
+    in_range(OffsetDateTime::parse(text, &Rfc3339).ok()?)
+}
+
+/// Reads what Python's `datetime.utcnow().isoformat()` writes: no zone, and UTC meant.
+pub(crate) fn parse_naive(text: &str) -> Option<OffsetDateTime> {
+    let format = format_description!(
+        version = 2,
+        "[year]-[month]-[day][first [T] [ ]][hour]:[minute]:[second][optional [.[subsecond]]]"
+    );
+    in_range(PrimitiveDateTime::parse(text, format).ok()?.assume_utc())
+}
+
+/// Milliseconds since 1970, as AWS gives times in text.
+pub(crate) fn parse_unix_millis(text: &str) -> Option<OffsetDateTime> {
+    let nanos = text
+        .parse::<i64>()
+        .ok()
+        .map(|millis| i128::from(millis) * 1_000_000)?;
+    in_range(OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?)
+}
+
+/// `2026-11-23T10:00:00.123Z`: as many digits of a second as it has.
+pub(crate) fn rfc3339(instant: OffsetDateTime) -> String {
+    let mut text = format!("{}T{}", date(instant), clock(instant));
+    let nanos = instant.nanosecond();
+    if nanos > 0 {
+        text.push_str(format!(".{nanos:09}").trim_end_matches('0'));
+    }
+    text.push('Z');
+    text
+}
+
+/// `2026-11-23T10:00:00.123456` as Python writes it: no zone, and no fraction if it is zero.
+pub(crate) fn naive(instant: OffsetDateTime) -> String {
+    match instant.microsecond() {
+        0 => format!("{}T{}", date(instant), clock(instant)),
+        micros => format!("{}T{}.{micros:06}", date(instant), clock(instant)),
+    }
+}
+
+/// `2026-11-23`
+pub(crate) fn date(instant: OffsetDateTime) -> String {
+    format!(
+        "{:04}-{:02}-{:02}",
+        instant.year(),
+        u8::from(instant.month()),
+        instant.day()
+    )
+}
+
+/// `100000123`: hour, minute, second and milliseconds.
+pub(crate) fn compact_clock(instant: OffsetDateTime) -> String {
+    format!(
+        "{:02}{:02}{:02}{:03}",
+        instant.hour(),
+        instant.minute(),
+        instant.second(),
+        instant.millisecond()
+    )
+}
+
+fn clock(instant: OffsetDateTime) -> String {
+    format!(
+        "{:02}:{:02}:{:02}",
+        instant.hour(),
+        instant.minute(),
+        instant.second()
+    )
+}
+
+fn in_range(instant: OffsetDateTime) -> Option<OffsetDateTime> {
+    instant
+        .checked_to_offset(UtcOffset::UTC)
+        .filter(|instant| instant.year() >= 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<&str>) {
+        assert_eq!(parse(text).map(rfc3339).as_deref(), expected, "{text}");
+    }
+
+    #[test]
+    fn instants_are_normalised_to_utc() {
+        check("2026-11-23T10:00:00Z", Some("2026-11-23T10:00:00Z"));
+        check(
+            "2026-11-23T07:00:00.120-03:00",
+            Some("2026-11-23T10:00:00.12Z"),
+        );
+        check(
+            "2026-11-23T10:00:00.123456789Z",
+            Some("2026-11-23T10:00:00.123456789Z"),
+        );
+        check("2026-11-23T10:00:00", None);
+        check("2026-11-23", None);
+        check("1763892000", None);
+        check("9999-12-31T23:59:59-01:00", None);
+        check("0000-12-31T23:59:59Z", None);
+    }
+
+    #[test]
+    fn pythons_times_are_utc() {
+        let instant = parse_naive("2026-11-23T10:00:00.000120").expect("a time");
+        assert_eq!(rfc3339(instant), "2026-11-23T10:00:00.00012Z");
+        assert_eq!(naive(instant), "2026-11-23T10:00:00.000120");
+        assert_eq!(
+            parse_naive("2026-11-23 10:00:00").map(naive).as_deref(),
+            Some("2026-11-23T10:00:00")
+        );
+    }
+
+    #[test]
+    fn sqs_times_are_milliseconds() {
+        assert_eq!(
+            parse_unix_millis("1763892000123").map(rfc3339).as_deref(),
+            Some("2025-11-23T10:00:00.123Z")
+        );
+        assert_eq!(parse_unix_millis("soon"), None);
+        assert_eq!(parse_unix_millis("9223372036854775807"), None);
+    }
+}

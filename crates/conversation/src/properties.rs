@@ -1,0 +1,318 @@
+//! What must hold for every event, not only for those in the other tests.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use crate::adapt::captures;
+use crate::capture::Capture;
+use crate::delivery::Delivery;
+use crate::json::{Json, MAX_DEPTH};
+use crate::layout::Layout;
+use crate::sanitize::clean;
+
+fn one(event: &str, delivery: &Delivery) -> Capture {
+    let mut captures = captures(&clean(event.as_bytes()), delivery).expect("a capture");
+    assert_eq!(captures.len(), 1);
+    captures.remove(0)
+}
+
+/// Text as people and attackers write it.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        "[a-z ]{1,20}",
+        Just("é😀\u{0}\u{7f}\"\\".to_owned()),
+        Just("../..".to_owned())
+    ]
+}
+
+fn id() -> impl Strategy<Value = String> {
+    prop_oneof![4 => "[a-z0-9-]{1,12}", 2 => "\\PC{1,40}", 1 => "[a-zé]{600,700}"]
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        text().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(Value::from),
+            object(inner).prop_map(Value::Object)
+        ]
+    })
+}
+
+fn object(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Map<String, Value>> {
+    vec((text(), value), 0..4).prop_map(|entries| entries.into_iter().collect())
+}
+
+/// `object` with some of `optional`, which wins.
+fn with(object: Map<String, Value>, fields: Value) -> Value {
+    let Value::Object(fields) = fields else {
+        unreachable!("called with an object")
+    };
+    let mut all = object;
+    all.extend(fields.into_iter().filter(|(_, value)| !value.is_null()));
+    Value::Object(all)
+}
+
+fn part() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        text().prop_map(|content| json!({"type": "text", "content": content})),
+        text().prop_map(|content| json!({"type": "reasoning", "content": content})),
+        (id(), any_json()).prop_map(
+            |(name, arguments)| json!({"type": "tool_call", "name": name, "arguments": arguments})
+        ),
+        (text(), object(any_json())).prop_map(|(kind, rest)| with(rest, json!({"type": kind}))),
+    ]
+}
+
+fn message() -> impl Strategy<Value = Value> {
+    let role = prop_oneof!["user", "assistant", "system", "tool", "[a-z]{3,8}"];
+    let reason = proptest::option::of(prop_oneof!["stop", "end_turn", "pause_turn"]);
+    (role, vec(part(), 0..3), proptest::option::of(id()), reason, object(any_json())).prop_map(
+        |(role, parts, message_id, finish_reason, rest)| {
+            let rest = rest.into_iter().filter(|(key, _)| key != "metadata").collect();
+            with(rest, json!({"role": role, "parts": parts, "message_id": message_id, "finish_reason": finish_reason}))
+        },
+    )
+}
+
+fn canonical_event() -> impl Strategy<Value = Value> {
+    let ids = (
+        proptest::option::of(id()),
+        id(),
+        proptest::option::of(id()),
+        proptest::option::of("[a-z]{1,8}"),
+    );
+    let told = (
+        proptest::option::of(0..=i32::MAX),
+        proptest::option::of(0..=i64::MAX),
+        any_json(),
+    );
+    let words = (
+        vec("[a-z_]{1,9}", 0..3),
+        vec(text(), 0..3),
+        proptest::option::of(prop_oneof!["full", "delta"]),
+    );
+    let objects = (object(any_json()), object(any_json()), object(any_json()));
+    (ids, told, words, objects, vec(message(), 0..5)).prop_map(
+        |((event_id, conversation_id, user_id, model), (tokens, sequence, error), words, objects, messages)| {
+            let (finish_reasons, tags, history) = words;
+            let (context, metadata, unknown) = objects;
+            with(
+                unknown,
+                json!({
+                    "schema": "llm.capture/1", "event_id": event_id, "conversation_id": conversation_id,
+                    "user_id": user_id, "request_model": model, "usage": {"input_tokens": tokens, "total_tokens": 7},
+                    "sequence": sequence, "error": error, "finish_reasons": finish_reasons, "tags": tags,
+                    "history": history, "context": context, "metadata": metadata, "messages": messages,
+                    "implementations": [{"file_path": "f", "stars": error}], "trace": {"trace_id": model, "x": tokens},
+                }),
+            )
+        },
+    )
+}
+
+fn legacy_event() -> impl Strategy<Value = Value> {
+    let implementation =
+        object(any_json()).prop_map(|rest| with(rest, json!({"file_path": "f", "type": "t"})));
+    (any_json(), any_json(), any_json(), proptest::option::of(id()), vec(implementation, 0..3), object(any_json())).prop_map(
+        |(user_input, assistant_output, context, conversation_id, implementations, unknown)| {
+            with(
+                unknown,
+                json!({
+                    "conversation_id": conversation_id, "user_input": user_input, "assistant_output": assistant_output,
+                    "context": context, "implementations": implementations,
+                }),
+            )
+        },
+    )
+}
+
+fn event() -> impl Strategy<Value = Value> {
+    prop_oneof![canonical_event(), legacy_event()]
+}
+
+fn delivery() -> impl Strategy<Value = Delivery> {
+    prop_oneof![
+        Just(Delivery::direct(None)),
+        Just(Delivery::direct(Some("request-1"))),
+        Just(Delivery::sqs(
+            "m-1",
+            |name| (name == "SentTimestamp").then_some("1795429800123"),
+            ""
+        )),
+    ]
+}
+
+fn tree(text: &str) -> Json {
+    let raw: &RawValue = serde_json::from_str(text).expect("JSON");
+    Json::parse(raw, usize::MAX).expect("a value")
+}
+
+/// All strings and numbers, and the keys that lead to any: what a person could miss.
+fn leaves(json: &Json, found: &mut Vec<String>) {
+    match json {
+        Json::Null => {}
+        Json::Bool(truth) => found.push(truth.to_string()),
+        Json::Number(text) | Json::String(text) => found.push(text.clone()),
+        Json::Array(items) => items.iter().for_each(|item| leaves(item, found)),
+        Json::Object(entries) => {
+            for (key, value) in entries {
+                let before = found.len();
+                leaves(value, found);
+                if found.len() > before {
+                    found.push(key.clone());
+                }
+            }
+        }
+    }
+}
+
+fn reversed(json: &Json) -> Json {
+    match json {
+        Json::Array(items) => Json::Array(items.iter().map(reversed).collect()),
+        Json::Object(entries) => Json::Object(
+            entries
+                .iter()
+                .rev()
+                .map(|(key, value)| (key.clone(), reversed(value)))
+                .collect(),
+        ),
+        other => other.clone(),
+    }
+}
+
+fn message_ids(capture: &Capture) -> Vec<&str> {
+    capture
+        .messages
+        .iter()
+        .map(|message| message.message_id.as_str())
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn all_that_an_event_says_is_in_its_object(event in event(), delivery in delivery()) {
+        let event = event.to_string();
+        let cleaned = clean(event.as_bytes());
+        let (mut said, mut kept) = (Vec::new(), Vec::new());
+        leaves(&tree(cleaned.text()), &mut said);
+        for layout in [Layout::Turn, Layout::Legacy] {
+            let object = one(&event, &delivery).object(layout);
+            leaves(&tree(std::str::from_utf8(&object.body).expect("UTF-8")), &mut kept);
+            // The legacy shape has its own names for what is said, and nobody for `anonymous`.
+            let renamed = ["user_input", "assistant_output", "text"];
+            for leaf in said.iter().filter(|leaf| !leaf.is_empty() && !renamed.contains(&leaf.as_str())) {
+                prop_assert!(kept.contains(leaf), "lost: {leaf:?}");
+            }
+            kept.clear();
+        }
+    }
+
+    #[test]
+    fn an_archived_object_gives_the_same_capture_again(event in event(), delivery in delivery()) {
+        let capture = one(&event.to_string(), &delivery);
+        let object = capture.object(Layout::Turn);
+        let again = one(std::str::from_utf8(&object.body).expect("UTF-8"), &Delivery { id: None, ..delivery });
+        prop_assert!(again == capture, "{}\n{}", object_text(&again), object_text(&capture));
+        prop_assert_eq!(again.object(Layout::Turn), object);
+    }
+
+    #[test]
+    fn the_same_bytes_give_the_same_object(event in event(), delivery in delivery()) {
+        let (once, twice) = (one(&event.to_string(), &delivery), one(&event.to_string(), &delivery));
+        prop_assert!(once == twice);
+        let object = once.object(Layout::Turn);
+        prop_assert_eq!(&object, &twice.object(Layout::Turn));
+        prop_assert!(object.key.len() <= 1024);
+        prop_assert!(!object.body.contains(&b'\n'));
+    }
+
+    #[test]
+    fn the_order_of_keys_says_nothing(event in event(), delivery in delivery()) {
+        let text = event.to_string();
+        let (one_way, other_way) = (one(&text, &delivery), one(&reversed(&tree(&text)).to_string(), &delivery));
+        prop_assert_eq!(&one_way.event_id, &other_way.event_id);
+        prop_assert_eq!(&one_way.conversation_id, &other_way.conversation_id);
+        prop_assert_eq!(message_ids(&one_way), message_ids(&other_way));
+        prop_assert_eq!(one_way.fingerprint, other_way.fingerprint);
+    }
+
+    #[test]
+    fn a_fingerprint_covers_what_was_said_but_not_when(event in canonical_event(), other in "[a-z]{9}") {
+        let delivery = Delivery::direct(Some("request-1"));
+        let changed = |key: &str, value: &str| {
+            let mut event = event.clone();
+            event[key] = value.into();
+            one(&event.to_string(), &delivery).fingerprint
+        };
+        let fingerprint = one(&event.to_string(), &delivery).fingerprint;
+        let untimed = changed("occurred_at", "2026-11-23T10:00:00Z");
+        prop_assert_eq!(untimed, changed("occurred_at", "2026-11-23T10:00:01Z"));
+        prop_assert_eq!(untimed, fingerprint);
+        prop_assert_ne!(changed("provider", &other), fingerprint);
+        prop_assert_ne!(changed("user_id", &other), fingerprint);
+    }
+
+    #[test]
+    fn nothing_makes_it_panic(bytes in vec(any::<u8>(), 0..200), event in event(), cut in any::<prop::sample::Index>()) {
+        let delivery = Delivery::direct(None);
+        let _ = captures(&clean(&bytes), &delivery);
+        let event = event.to_string();
+        let cut = cut.index(event.len());
+        let _ = captures(&clean(&event.as_bytes()[..cut]), &delivery);
+        let mut damaged = event.into_bytes();
+        damaged[cut] ^= 0x15;
+        let _ = captures(&clean(&damaged), &delivery);
+    }
+}
+
+#[test]
+fn nothing_said_is_nested_too_deep_for_its_readers() {
+    for depth in [
+        1,
+        MAX_DEPTH - 3,
+        MAX_DEPTH - 2,
+        MAX_DEPTH - 1,
+        MAX_DEPTH,
+        MAX_DEPTH + 1,
+        1000,
+    ] {
+        let deep = format!("{}\"needle\"{}", "[".repeat(depth), "]".repeat(depth));
+        for event in [
+            format!(
+                r#"{{"user_input":{deep},"context":{deep},"x":{deep},"implementations":[{{"x":{deep}}}]}}"#
+            ),
+            format!(
+                r#"{{"schema":"llm.capture/1","conversation_id":"c","x":{deep},"usage":{{"x":{deep}}},"error":{deep},
+                "messages":[{{"role":"user","x":{deep},"parts":[{{"type":"tool_call","arguments":{deep}}}]}}]}}"#
+            ),
+        ] {
+            let capture = one(&event, &Delivery::direct(None));
+            let text = object_text(&capture);
+            assert!(
+                serde_json::from_str::<Value>(&text).is_ok(),
+                "within the 128 of serde_json"
+            );
+            assert!(one(&text, &Delivery::direct(None)) == capture, "{depth}");
+            assert_eq!(
+                text.matches("needle").count(),
+                event.matches("needle").count(),
+                "nothing is lost"
+            );
+        }
+    }
+}
+
+fn object_text(capture: &Capture) -> String {
+    String::from_utf8_lossy(&capture.object(Layout::Turn).body).into_owned()
+}

@@ -1,0 +1,323 @@
+//! A running server as its clients see it, and set-up in it: databases, roles.
+
+use std::fmt;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use tokio_postgres::Client;
+use tokio_postgres::config::{ChannelBinding, SslMode};
+use tokio_postgres_rustls::MakeRustlsConnect;
+use uuid::Uuid;
+
+use crate::{Error, background};
+
+/// A user and a password.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// The role's name.
+    pub username: String,
+    /// Its password.
+    pub password: SecretString,
+}
+
+impl Credentials {
+    /// A user with a random password.
+    pub fn generate(username: impl Into<String>) -> Self {
+        Self {
+            username: username.into(),
+            password: SecretString::from(format!(
+                "{}{}",
+                Uuid::new_v4().simple(),
+                Uuid::new_v4().simple()
+            )),
+        }
+    }
+
+    /// A user with this password.
+    pub fn new(username: impl Into<String>, password: impl Into<String>) -> Self {
+        Self {
+            username: username.into(),
+            password: SecretString::from(password.into()),
+        }
+    }
+}
+
+/// How to reach a running server, and who may do what in it.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Always `127.0.0.1`, which the certificate names.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Its major version.
+    pub version: u32,
+    /// The certificate authority to trust, PEM; what `DB_CA_BUNDLE` names.
+    pub ca_file: PathBuf,
+    /// The server's own log.
+    pub log_file: PathBuf,
+    pub(crate) superuser: Credentials,
+    pub(crate) master: Credentials,
+}
+
+impl Server {
+    /// Where it listens, for a proxy.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+    }
+
+    /// What the RDS master user is: a login that may create roles and databases, and no superuser. One for the whole
+    /// server, because from PostgreSQL 16 on only the creator of a role may administer it.
+    pub fn master(&self) -> &Credentials {
+        &self.master
+    }
+
+    /// A superuser's connection, for set-up and assertions.
+    pub async fn superuser(&self, dbname: &str) -> Result<Client, Error> {
+        self.connect(dbname, &self.superuser).await
+    }
+
+    /// A login with verified TLS and channel binding.
+    pub async fn connect(&self, dbname: &str, credentials: &Credentials) -> Result<Client, Error> {
+        let mut config = tokio_postgres::Config::new();
+        config
+            .host(&self.host)
+            .port(self.port)
+            .dbname(dbname)
+            .user(&credentials.username)
+            .password(credentials.password.expose_secret())
+            .application_name("turnkeep-local")
+            .ssl_mode(SslMode::Require)
+            .channel_binding(ChannelBinding::Require)
+            .connect_timeout(Duration::from_secs(5));
+        let tls = MakeRustlsConnect::new(self.trust()?);
+        let doing = format!("log in to database {dbname} as {}", credentials.username);
+        background::run(async move {
+            let (client, connection) = config.connect(tls).await.map_err(Error::database(doing))?;
+            tokio::spawn(connection);
+            Ok(client)
+        })
+        .await
+    }
+
+    /// Creates a database of its own name, owned by the master user; it goes with the server.
+    pub async fn database(&self, hint: &str) -> Result<Database, Error> {
+        self.create_database(&unique(hint)).await
+    }
+
+    /// Creates a database with a plain lower-case name, owned by the master user.
+    pub async fn create_database(&self, name: &str) -> Result<Database, Error> {
+        let create = format!("CREATE DATABASE {name} OWNER {}", self.master.username);
+        self.execute(&create, "create a database").await?;
+        Ok(Database {
+            server: self.clone(),
+            name: name.to_owned(),
+        })
+    }
+
+    /// Creates a role of its own name with a login and a random password, a member of `groups`.
+    pub async fn login_role(&self, hint: &str, groups: &[&str]) -> Result<Credentials, Error> {
+        let role = Credentials::generate(unique(hint));
+        self.create_login(&role, "").await?;
+        for group in groups {
+            self.execute(
+                &format!("GRANT {group} TO {}", role.username),
+                "grant a role",
+            )
+            .await?;
+        }
+        Ok(role)
+    }
+
+    /// Everything the server has logged so far.
+    pub fn log(&self) -> Result<String, Error> {
+        let bytes = fs::read(&self.log_file)
+            .map_err(Error::io(format!("read {}", self.log_file.display())))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The master user, with what `rds_superuser` may do that matters here.
+    pub(super) async fn create_master(&self) -> Result<(), Error> {
+        self.create_login(&self.master, "CREATEROLE CREATEDB")
+            .await?;
+        let grant = format!(
+            "GRANT pg_monitor, pg_signal_backend TO {} WITH ADMIN OPTION",
+            self.master.username
+        );
+        self.execute(&grant, "grant roles to the master user")
+            .await?;
+        self.execute(
+            "CREATE EXTENSION IF NOT EXISTS pg_stat_statements",
+            "create pg_stat_statements",
+        )
+        .await
+    }
+
+    /// The server gets a verifier, never the password: whatever it logs of this statement gives nothing away.
+    async fn create_login(&self, role: &Credentials, attributes: &str) -> Result<(), Error> {
+        let verifier =
+            postgres_protocol::password::scram_sha_256(role.password.expose_secret().as_bytes());
+        let create = format!(
+            "CREATE ROLE {} LOGIN {attributes} PASSWORD '{verifier}'",
+            role.username
+        );
+        self.execute(&create, "create a role").await
+    }
+
+    async fn execute(&self, sql: &str, doing: &str) -> Result<(), Error> {
+        self.superuser("postgres")
+            .await?
+            .batch_execute(sql)
+            .await
+            .map_err(Error::database(doing))
+    }
+
+    fn trust(&self) -> Result<rustls::ClientConfig, Error> {
+        let reason = |reason: String| Error::Setting {
+            name: self.ca_file.display().to_string(),
+            reason,
+        };
+        let mut roots = rustls::RootCertStore::empty();
+        for certificate in CertificateDer::pem_file_iter(&self.ca_file)
+            .map_err(|refused| reason(refused.to_string()))?
+        {
+            let certificate = certificate.map_err(|refused| reason(refused.to_string()))?;
+            roots
+                .add(certificate)
+                .map_err(|refused| reason(refused.to_string()))?;
+        }
+        let config = rustls::ClientConfig::builder_with_provider(Arc::new(
+            rustls::crypto::aws_lc_rs::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()
+        .map_err(|refused| reason(refused.to_string()))?;
+        Ok(config.with_root_certificates(roots).with_no_client_auth())
+    }
+}
+
+/// A database of a test or a stack.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// Where it is.
+    pub server: Server,
+    /// Its name.
+    pub name: String,
+}
+
+impl Database {
+    /// A superuser's connection, for set-up and assertions.
+    pub async fn superuser(&self) -> Result<Client, Error> {
+        self.server.superuser(&self.name).await
+    }
+
+    /// A connection of the master user, who owns the database.
+    pub async fn master(&self) -> Result<Client, Error> {
+        self.connect(&self.server.master).await
+    }
+
+    /// A login with verified TLS.
+    pub async fn connect(&self, credentials: &Credentials) -> Result<Client, Error> {
+        self.server.connect(&self.name, credentials).await
+    }
+
+    /// The text of an application's secret for this database.
+    pub fn secret(&self, credentials: &Credentials) -> SecretString {
+        self.secret_at(&self.server.host, self.server.port, credentials)
+    }
+
+    /// As [`Database::secret`], reached through another address, such as a proxy's.
+    pub fn secret_at(&self, host: &str, port: u16, credentials: &Credentials) -> SecretString {
+        let secret = serde_json::json!({
+            "engine": "aurora-postgresql",
+            "host": host,
+            "port": port,
+            "username": credentials.username,
+            "password": credentials.password.expose_secret(),
+            "dbname": self.name,
+        });
+        SecretString::from(secret.to_string())
+    }
+}
+
+/// The text of a secret as RDS keeps it for a master user (`ManageMasterUserPassword`): user name and password only.
+pub fn managed_secret(credentials: &Credentials) -> SecretString {
+    let secret = serde_json::json!({"username": credentials.username, "password": credentials.password.expose_secret()});
+    SecretString::from(secret.to_string())
+}
+
+/// A name that no other test uses, safe as an SQL identifier and as a bucket's name.
+pub(crate) fn unique(hint: &str) -> String {
+    let hint: String = hint
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(24)
+        .collect();
+    let random = Uuid::new_v4().simple().to_string();
+    format!(
+        "t{}{}",
+        hint.to_ascii_lowercase(),
+        random.get(..10).unwrap_or(&random)
+    )
+}
+
+/// A server as it is handed to other processes, in a file that only its owner can read.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ServerFile {
+    host: String,
+    port: u16,
+    version: u32,
+    ca_file: PathBuf,
+    log_file: PathBuf,
+    superuser: (String, String),
+    master: (String, String),
+}
+
+impl From<&Server> for ServerFile {
+    fn from(server: &Server) -> Self {
+        let pair = |one: &Credentials| {
+            (
+                one.username.clone(),
+                one.password.expose_secret().to_owned(),
+            )
+        };
+        Self {
+            host: server.host.clone(),
+            port: server.port,
+            version: server.version,
+            ca_file: server.ca_file.clone(),
+            log_file: server.log_file.clone(),
+            superuser: pair(&server.superuser),
+            master: pair(&server.master),
+        }
+    }
+}
+
+impl From<ServerFile> for Server {
+    fn from(file: ServerFile) -> Self {
+        let credentials =
+            |(username, password): (String, String)| Credentials::new(username, password);
+        Self {
+            host: file.host,
+            port: file.port,
+            version: file.version,
+            ca_file: file.ca_file,
+            log_file: file.log_file,
+            superuser: credentials(file.superuser),
+            master: credentials(file.master),
+        }
+    }
+}
+
+impl fmt::Debug for ServerFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerFile")
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
+}

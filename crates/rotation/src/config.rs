@@ -1,0 +1,178 @@
+//! What an operator decides about this function.
+
+use std::time::Duration;
+
+use aurora::{Tls, Trust};
+use secrets::{DocumentError, PasswordRules, PasswordSettings};
+use startup::config::{ConfigError, Reader};
+use startup::environment::{self, Environment};
+
+const DEFAULT_CONNECT_BUDGET: Duration = Duration::from_secs(8);
+const CONNECT_BUDGET_SECONDS: std::ops::RangeInclusive<u64> = 1..=900;
+
+/// The function's configuration; holds no secret.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Endpoint of Secrets Manager instead of the region's.
+    pub secrets_manager_endpoint: Option<String>,
+    /// What a new password is made of. Kept as a result, because the reference notices a `PASSWORD_LENGTH` that is no
+    /// number in `createSecret` only.
+    pub password_rules: Result<PasswordRules, DocumentError>,
+    /// Whether a strategy was chosen. There is one to choose from, and it is the default; but a secret that may have been
+    /// rotated with alternating users needs the choice.
+    pub strategy_chosen: bool,
+    /// What to do about a database server without TLS.
+    pub tls: Tls,
+    /// Roots of trust instead of those of Amazon RDS.
+    pub trust: Option<Trust>,
+    /// Time that a connect may take, within the invocation's own.
+    pub connect_budget: Duration,
+    /// Database host instead of the secret's.
+    pub host: Option<String>,
+    /// Database port instead of the secret's.
+    pub port: Option<u16>,
+    /// Database name instead of the secret's.
+    pub dbname: Option<String>,
+    /// The only secret that the step `migrate` takes for the master's.
+    pub bootstrap_secret: Option<String>,
+}
+
+impl Config {
+    /// Reads the configuration, and the file of `DB_CA_BUNDLE`.
+    ///
+    /// # Errors
+    /// Every problem at once, so that one deployment mends them all.
+    pub fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(environment);
+        // Settings with one accepted value each: a promise that this version does not keep is refused, not ignored.
+        reader.choice(&environment::FAST_PROMOTION, &[("false", ())], ());
+        reader.choice(&environment::PASSWORD_SOURCE, &[("api", ())], ());
+        let config = Self {
+            secrets_manager_endpoint: reader.with(&environment::SECRETS_MANAGER_ENDPOINT, |url| {
+                (url.starts_with("https://") || url.starts_with("http://")).then(|| url.to_owned())
+            }),
+            password_rules: password_rules(environment),
+            strategy_chosen: reader.choice(
+                &environment::ROTATION_STRATEGY,
+                &[("single-user", true)],
+                false,
+            ),
+            tls: reader.choice(
+                &environment::REQUIRE_TLS,
+                &[
+                    ("true", Tls::Require),
+                    ("false", Tls::AllowPlaintextIfServerHasNone),
+                ],
+                Tls::Require,
+            ),
+            trust: reader.file(&environment::DB_CA_BUNDLE, Trust::from_pem),
+            connect_budget: reader
+                .with(&environment::CONNECT_BUDGET_SECONDS, |text| {
+                    text.parse()
+                        .ok()
+                        .filter(|seconds| CONNECT_BUDGET_SECONDS.contains(seconds))
+                })
+                .map_or(DEFAULT_CONNECT_BUDGET, Duration::from_secs),
+            host: reader.optional(&environment::DB_HOST),
+            port: reader.with(&environment::DB_PORT, |text| {
+                text.parse().ok().filter(|port| *port != 0)
+            }),
+            dbname: reader.optional(&environment::DB_NAME),
+            bootstrap_secret: reader.optional(&environment::BOOTSTRAP_SECRET),
+        };
+        reader.finish(config)
+    }
+}
+
+fn password_rules(environment: &Environment) -> Result<PasswordRules, DocumentError> {
+    PasswordRules::from_settings(&PasswordSettings {
+        exclude_characters: environment.value(&environment::EXCLUDE_CHARACTERS),
+        length: environment.value(&environment::PASSWORD_LENGTH),
+        exclude_numbers: environment.value(&environment::EXCLUDE_NUMBERS),
+        exclude_punctuation: environment.value(&environment::EXCLUDE_PUNCTUATION),
+        exclude_uppercase: environment.value(&environment::EXCLUDE_UPPERCASE),
+        exclude_lowercase: environment.value(&environment::EXCLUDE_LOWERCASE),
+        require_each_included_type: environment.value(&environment::REQUIRE_EACH_INCLUDED_TYPE),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_environment_is_a_configuration() {
+        let config = Config::from_environment(&Environment::default()).unwrap();
+        assert_eq!(config.tls, Tls::Require);
+        assert_eq!(config.connect_budget, Duration::from_secs(8));
+        assert!(!config.strategy_chosen);
+        assert_eq!(config.secrets_manager_endpoint, None);
+        assert_eq!(config.password_rules, Ok(PasswordRules::default()));
+    }
+
+    #[test]
+    fn the_references_variables_keep_their_meaning() {
+        let environment = Environment::from([
+            (
+                "SECRETS_MANAGER_ENDPOINT",
+                "https://secretsmanager.eu-west-2.amazonaws.com",
+            ),
+            ("PASSWORD_LENGTH", "48"),
+            ("EXCLUDE_PUNCTUATION", "YES"),
+            // The reference's parser takes `on` for false, here and for what is on by default.
+            ("EXCLUDE_NUMBERS", "on"),
+            ("REQUIRE_EACH_INCLUDED_TYPE", "on"),
+        ]);
+        let rules = Config::from_environment(&environment)
+            .unwrap()
+            .password_rules
+            .unwrap();
+        assert_eq!(rules.length, 48);
+        assert!(rules.exclude_punctuation);
+        assert!(!rules.exclude_numbers);
+        assert!(!rules.require_each_included_type);
+    }
+
+    #[test]
+    fn a_wrong_password_length_does_not_stop_the_other_steps() {
+        let environment = Environment::from([("PASSWORD_LENGTH", "long")]);
+        let config = Config::from_environment(&environment).unwrap();
+        assert_eq!(
+            config.password_rules.unwrap_err().error_type(),
+            "ValueError"
+        );
+    }
+
+    #[test]
+    fn the_strategy_counts_as_chosen_only_when_it_is_set() {
+        let environment = Environment::from([("ROTATION_STRATEGY", "single-user")]);
+        assert!(
+            Config::from_environment(&environment)
+                .unwrap()
+                .strategy_chosen
+        );
+    }
+
+    #[test]
+    fn what_is_not_in_this_version_is_refused_with_every_other_problem() {
+        let environment = Environment::from([
+            ("FAST_PROMOTION", "true"),
+            ("PASSWORD_SOURCE", "local"),
+            ("ROTATION_STRATEGY", "alternating-users"),
+            ("REQUIRE_TLS", "no"),
+            ("CONNECT_BUDGET_SECONDS", "0"),
+            ("DB_PORT", "0"),
+            ("SECRETS_MANAGER_ENDPOINT", "secretsmanager"),
+        ]);
+        let error = Config::from_environment(&environment).unwrap_err();
+        insta::assert_snapshot!(error.problems().join("\n"), @r"
+        `FAST_PROMOTION`: `true` is not accepted, accepted: `false` (this version has no fast promotion)
+        `PASSWORD_SOURCE`: `local` is not accepted, accepted: `api` (`GetRandomPassword`; `local` is not in this version)
+        `SECRETS_MANAGER_ENDPOINT`: `secretsmanager` is not accepted, accepted: a URL
+        `ROTATION_STRATEGY`: `alternating-users` is not accepted, accepted: `single-user` (`alternating-users` is not in this version)
+        `REQUIRE_TLS`: `no` is not accepted, accepted: `true` or `false`
+        `CONNECT_BUDGET_SECONDS`: `0` is not accepted, accepted: a number from 1 to 900
+        `DB_PORT`: `0` is not accepted, accepted: a number from 1 to 65535
+        ");
+    }
+}

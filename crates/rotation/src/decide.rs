@@ -1,0 +1,299 @@
+//! What a rotation does next: every decision, and nothing but decisions.
+//!
+//! [`decide`] maps a step and what is [`Known`] of labels, versions and logins to one [`Action`]. Who carries the action
+//! out adds its outcome to what is known and asks again, until the answer is [`Action::Done`] or [`Action::Refuse`]. No
+//! clock, network or environment is in here, so that every order, repetition and crash of the steps can be tried.
+//!
+//! Order of the checks and their words are those of AWS's function for a single user. Where the same order would harm,
+//! it differs: a step that finds the labels moved meanwhile stops, a login precedes the label, and a candidate for
+//! another user or host is never tried.
+
+mod known;
+mod refusal;
+
+use secrets::{DatabaseSecret, Stage};
+
+pub use known::{Change, Known, Labels, Login, Move, Probe, Standing, Store, Value};
+pub use refusal::Refusal;
+pub(crate) use refusal::start_over;
+
+/// How often a version that exists is read again because the service does not show it yet.
+const READS: u32 = 4;
+/// How often `setSecret` starts anew because nobody knows whether the password was changed.
+const CHANGES: u32 = 3;
+/// How often `finishSecret` tries to move a label that others move as well.
+const MOVES: u32 = 3;
+
+/// A step of the service's contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// `createSecret`
+    Create,
+    /// `setSecret`
+    Set,
+    /// `testSecret`
+    Test,
+    /// `finishSecret`
+    Finish,
+}
+
+/// The next thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Read the version with this label; for [`Stage::Pending`] the one that is being made.
+    Read(Stage),
+    /// Make up a password and store it as the version that is being made.
+    Store,
+    /// Log in with the version that has this label.
+    LogIn(Stage),
+    /// Set the pending version's password, in the session that is logged in with this version.
+    ChangePassword(Stage),
+    /// Ask the server something in the session that is logged in with the pending version.
+    Probe,
+    /// Move `AWSCURRENT` to the version that is being made, away from this one.
+    MoveCurrent {
+        /// The version that has it.
+        from: Option<String>,
+    },
+    /// The step is over and has succeeded.
+    Done(Done),
+    /// The step is over and has failed.
+    Refuse(Refusal),
+}
+
+/// How a step succeeded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// The version is `AWSCURRENT` already: nothing was done.
+    AlreadyCurrent,
+    /// The version had a value already.
+    AlreadyStored,
+    /// The version got its value.
+    Stored,
+    /// The database accepted the password already.
+    AlreadySet,
+    /// The database got the password.
+    Set {
+        /// The role whose password it is.
+        username: String,
+    },
+    /// A login with the password works.
+    Tested,
+    /// The version became `AWSCURRENT`.
+    Promoted,
+}
+
+/// Decides what `step` does next. `step` is the event's word, because an unknown one only matters after the labels.
+pub fn decide(step: &str, known: &Known) -> Action {
+    match may_run(&known.labels) {
+        Ok(true) => {}
+        Ok(false) => return Action::Done(Done::AlreadyCurrent),
+        Err(refusal) => return Action::Refuse(refusal),
+    }
+    let next = match Step::parse(step) {
+        Some(Step::Create) => create(known),
+        Some(Step::Set) => set(known),
+        Some(Step::Test) => test(known),
+        Some(Step::Finish) => finish(known),
+        None => Ok(Action::Refuse(Refusal::InvalidStep(step.to_owned()))),
+    };
+    next.unwrap_or_else(|first| first)
+}
+
+/// Whether the labels allow a step to run; `false` when the version is current already and nothing is left to do.
+///
+/// Asked before every step, and again under the lock on the role right before the password is changed.
+pub fn may_run(labels: &Labels) -> Result<bool, Refusal> {
+    if labels.rotation_off {
+        return Err(Refusal::RotationOff);
+    }
+    match labels.version {
+        Standing::Pending => Ok(true),
+        Standing::Current => Ok(false),
+        Standing::Unlisted => Err(Refusal::NoStage),
+        Standing::Other => Err(Refusal::NotPending),
+    }
+}
+
+impl Step {
+    /// Reads the service's word for a step.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "createSecret" => Some(Self::Create),
+            "setSecret" => Some(Self::Set),
+            "testSecret" => Some(Self::Test),
+            "finishSecret" => Some(Self::Finish),
+            _ => None,
+        }
+    }
+}
+
+impl Done {
+    /// A stable name for logs and metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::AlreadyCurrent => "already_current",
+            Self::AlreadyStored => "already_stored",
+            Self::Stored => "stored",
+            Self::AlreadySet => "already_set",
+            Self::Set { .. } => "set",
+            Self::Tested => "tested",
+            Self::Promoted => "promoted",
+        }
+    }
+
+    /// The reference's words for it about version `version` of secret `secret`.
+    pub fn message(&self, secret: &str, version: &str) -> String {
+        match self {
+            Self::AlreadyCurrent => {
+                format!("Secret version {version} already set as AWSCURRENT for secret {secret}.")
+            }
+            Self::AlreadyStored => {
+                format!("createSecret: Successfully retrieved secret for {secret}.")
+            }
+            Self::Stored => format!(
+                "createSecret: Successfully put secret for ARN {secret} and version {version}."
+            ),
+            Self::AlreadySet => format!(
+                "setSecret: AWSPENDING secret is already set as password in PostgreSQL DB for secret arn {secret}."
+            ),
+            Self::Set { username } => format!(
+                "setSecret: Successfully set password for user {username} in PostgreSQL DB for secret arn {secret}."
+            ),
+            Self::Tested => format!(
+                "testSecret: Successfully signed into PostgreSQL DB with AWSPENDING secret in {secret}."
+            ),
+            Self::Promoted => format!(
+                "finishSecret: Successfully set AWSCURRENT stage to version {version} for secret {secret}."
+            ),
+        }
+    }
+}
+
+/// An action that has to come first, where what it brings is needed.
+type First = Action;
+
+fn create(known: &Known) -> Result<Action, First> {
+    usable_current(known)?;
+    match &known.pending {
+        Value::Unread => Ok(Action::Read(Stage::Pending)),
+        Value::Read(_) => Ok(Action::Done(Done::AlreadyStored)),
+        Value::Absent => match known.store {
+            None => Ok(Action::Store),
+            Some(Store::Stored) => Ok(Action::Done(Done::Stored)),
+            // Another call with the same token was faster, and the service does not show its value yet.
+            Some(Store::Taken) if known.reads < READS => Ok(Action::Read(Stage::Pending)),
+            Some(Store::Taken) => Ok(Action::Refuse(Refusal::PendingNotVisible)),
+        },
+    }
+}
+
+fn set(known: &Known) -> Result<Action, First> {
+    let current = usable_current(known)?;
+    let pending = usable_pending(known)?;
+    if known.achieved {
+        return Ok(Action::Done(is_set(pending)));
+    }
+    match known.logins.pending {
+        None => return Ok(Action::LogIn(Stage::Pending)),
+        Some(Login::Accepted) if known.changes_unknown > 0 => {
+            return Ok(Action::Done(is_set(pending)));
+        }
+        Some(Login::Accepted) => return Ok(Action::Done(Done::AlreadySet)),
+        Some(Login::Refused) if known.changes_unknown >= CHANGES => {
+            return Ok(Action::Refuse(Refusal::ChangeUnknown));
+        }
+        Some(Login::Refused) => {}
+    }
+    if pending.username != current.username {
+        return Ok(Action::Refuse(Refusal::OtherUser {
+            pending: pending.username.clone(),
+            current: current.username.clone(),
+        }));
+    }
+    if pending.host != current.host {
+        return Ok(Action::Refuse(Refusal::OtherHost {
+            pending: pending.host.clone(),
+            current: current.host.clone(),
+        }));
+    }
+    // The label would take these changes back with it.
+    if let Some(key) = pending.differs_beyond_credentials(current) {
+        return Ok(Action::Refuse(Refusal::CurrentEdited { key }));
+    }
+    match known.logins.current {
+        None => return Ok(Action::LogIn(Stage::Current)),
+        Some(Login::Accepted) => return Ok(Action::ChangePassword(Stage::Current)),
+        Some(Login::Refused) => {}
+    }
+    let previous = match &known.previous {
+        Value::Unread => return Ok(Action::Read(Stage::Previous)),
+        Value::Absent => return Ok(Action::Refuse(Refusal::PasswordUnknown)),
+        Value::Read(previous) => previous,
+    };
+    if (&previous.username, &previous.host) != (&pending.username, &pending.host) {
+        return Ok(Action::Refuse(Refusal::PasswordUnknown));
+    }
+    Ok(match known.logins.previous {
+        None => Action::LogIn(Stage::Previous),
+        Some(Login::Accepted) => Action::ChangePassword(Stage::Previous),
+        Some(Login::Refused) => Action::Refuse(Refusal::PasswordUnknown),
+    })
+}
+
+fn test(known: &Known) -> Result<Action, First> {
+    usable_pending(known)?;
+    Ok(match known.logins.pending {
+        None => Action::LogIn(Stage::Pending),
+        Some(Login::Refused) => Action::Refuse(Refusal::PendingRefused),
+        Some(Login::Accepted) if known.achieved => Action::Done(Done::Tested),
+        Some(Login::Accepted) => Action::Probe,
+    })
+}
+
+fn finish(known: &Known) -> Result<Action, First> {
+    usable_pending(known)?;
+    if known.achieved {
+        return Ok(Action::Done(Done::Promoted));
+    }
+    Ok(match known.logins.pending {
+        None => Action::LogIn(Stage::Pending),
+        // Whoever moved the label meanwhile has the password that counts.
+        Some(Login::Refused) if known.moves_lost > 0 => Action::Refuse(Refusal::CurrentMoved),
+        Some(Login::Refused) => Action::Refuse(Refusal::PendingRefused),
+        Some(Login::Accepted) if known.moves_lost >= MOVES => Action::Refuse(Refusal::CurrentMoved),
+        Some(Login::Accepted) => Action::MoveCurrent {
+            from: known.labels.current_version.clone(),
+        },
+    })
+}
+
+fn is_set(pending: &DatabaseSecret) -> Done {
+    Done::Set {
+        username: pending.username.clone(),
+    }
+}
+
+fn usable_current(known: &Known) -> Result<&DatabaseSecret, First> {
+    match &known.current {
+        Value::Unread => Err(Action::Read(Stage::Current)),
+        Value::Absent => Err(Action::Refuse(Refusal::NoCurrentValue)),
+        Value::Read(current) if current.masterarn.is_some() && !known.strategy_chosen => {
+            Err(Action::Refuse(Refusal::StrategyNotChosen))
+        }
+        Value::Read(current) => Ok(current),
+    }
+}
+
+fn usable_pending(known: &Known) -> Result<&DatabaseSecret, First> {
+    match &known.pending {
+        Value::Unread => Err(Action::Read(Stage::Pending)),
+        Value::Absent => Err(Action::Refuse(Refusal::NoPendingValue)),
+        Value::Read(pending) => Ok(pending),
+    }
+}
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod table;

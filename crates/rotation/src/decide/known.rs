@@ -1,0 +1,230 @@
+//! What is known of one invocation's labels, versions and logins.
+
+use secrets::{DatabaseSecret, SecretDescription, Stage};
+
+/// What an invocation has learnt so far. The methods add an action's outcome.
+#[derive(Clone, Debug)]
+pub struct Known {
+    pub(super) labels: Labels,
+    pub(super) strategy_chosen: bool,
+    pub(super) current: Value,
+    pub(super) pending: Value,
+    pub(super) previous: Value,
+    pub(super) reads: u32,
+    pub(super) store: Option<Store>,
+    pub(super) logins: Logins,
+    pub(super) changes_unknown: u32,
+    pub(super) moves_lost: u32,
+    /// What the step is for is done: the password changed, the server asked, the label moved.
+    pub(super) achieved: bool,
+}
+
+/// The secret's labels, seen from the version that is being made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Labels {
+    /// The secret says that its rotation is off.
+    pub rotation_off: bool,
+    /// The version that is being made.
+    pub version: Standing,
+    /// The version that has `AWSCURRENT`.
+    pub current_version: Option<String>,
+}
+
+/// What a version's labels make of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It has no label, or does not exist.
+    Unlisted,
+    /// It has `AWSCURRENT`, whatever else.
+    Current,
+    /// It has `AWSPENDING`.
+    Pending,
+    /// It has other labels only: `AWSPREVIOUS`, or somebody's own.
+    Other,
+}
+
+/// What a read brought.
+#[derive(Clone, Debug, Default)]
+pub enum Value {
+    /// It was not read.
+    #[default]
+    Unread,
+    /// There is no such version, or it has no value.
+    Absent,
+    /// There is a database secret.
+    Read(Box<DatabaseSecret>),
+}
+
+/// What a login brought. Any other failure than a refusal ends the step before it gets here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// The database takes this password.
+    Accepted,
+    /// SQLSTATE 28P01 or 28000: it does not.
+    Refused,
+}
+
+/// What storing a new version brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// The version has the value.
+    Stored,
+    /// The version has another value already.
+    Taken,
+}
+
+/// What asking the server something brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// It answered.
+    Answered,
+    /// The connection broke.
+    Lost,
+}
+
+/// What changing the password brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is changed.
+    Committed,
+    /// Nobody knows, because the connection broke before the answer or the acting version is refused by now: a login has
+    /// to tell.
+    Unknown,
+    /// It is not changed, because under the lock on the role the labels were these, which forbid it.
+    Overtaken(Labels),
+}
+
+/// What moving `AWSCURRENT` brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// It is moved.
+    Moved,
+    /// Somebody else had moved it before; these are the labels now.
+    Lost(Labels),
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Logins {
+    pub(super) current: Option<Login>,
+    pub(super) pending: Option<Login>,
+    pub(super) previous: Option<Login>,
+}
+
+impl Known {
+    /// Starts with the labels. `strategy_chosen` is whether somebody has chosen a strategy, and not only left the default.
+    pub fn new(labels: Labels, strategy_chosen: bool) -> Self {
+        Self {
+            labels,
+            strategy_chosen,
+            current: Value::Unread,
+            pending: Value::Unread,
+            previous: Value::Unread,
+            reads: 0,
+            store: None,
+            logins: Logins::default(),
+            changes_unknown: 0,
+            moves_lost: 0,
+            achieved: false,
+        }
+    }
+
+    /// Adds what was read.
+    pub fn read(&mut self, stage: Stage, value: Value) {
+        if stage == Stage::Pending {
+            self.reads += 1;
+        }
+        *self.value_mut(stage) = value;
+    }
+
+    /// Adds what a login brought.
+    pub fn logged_in(&mut self, stage: Stage, login: Login) {
+        let logins = &mut self.logins;
+        match stage {
+            Stage::Current => logins.current = Some(login),
+            Stage::Pending => logins.pending = Some(login),
+            Stage::Previous => logins.previous = Some(login),
+        }
+    }
+
+    /// Adds what storing the new version brought.
+    pub fn stored(&mut self, store: Store) {
+        self.store = Some(store);
+    }
+
+    /// Adds what changing the password brought. After [`Change::Unknown`] all logins count as untried.
+    pub fn changed(&mut self, change: Change) {
+        match change {
+            Change::Committed => self.achieved = true,
+            Change::Unknown => {
+                self.changes_unknown += 1;
+                self.logins = Logins::default();
+            }
+            Change::Overtaken(labels) => self.labels = labels,
+        }
+    }
+
+    /// Adds what the probe brought. After [`Probe::Lost`] the login counts as untried.
+    pub fn probed(&mut self, probe: Probe) {
+        match probe {
+            Probe::Answered => self.achieved = true,
+            Probe::Lost => self.logins = Logins::default(),
+        }
+    }
+
+    /// Adds what moving the label brought. After [`Move::Lost`] the login counts as untried.
+    pub fn moved(&mut self, moved: Move) {
+        match moved {
+            Move::Moved => self.achieved = true,
+            Move::Lost(labels) => {
+                self.labels = labels;
+                self.moves_lost += 1;
+                self.logins = Logins::default();
+            }
+        }
+    }
+
+    /// How often the version that is being made was read.
+    pub fn reads(&self) -> u32 {
+        self.reads
+    }
+
+    /// The database secret that was read for `stage`.
+    pub fn secret(&self, stage: Stage) -> Option<&DatabaseSecret> {
+        let value = match stage {
+            Stage::Current => &self.current,
+            Stage::Pending => &self.pending,
+            Stage::Previous => &self.previous,
+        };
+        match value {
+            Value::Read(secret) => Some(secret),
+            Value::Unread | Value::Absent => None,
+        }
+    }
+
+    fn value_mut(&mut self, stage: Stage) -> &mut Value {
+        match stage {
+            Stage::Current => &mut self.current,
+            Stage::Pending => &mut self.pending,
+            Stage::Previous => &mut self.previous,
+        }
+    }
+}
+
+impl Labels {
+    /// The labels of a secret, seen from version `version_id`.
+    pub fn of(description: &SecretDescription, version_id: &str) -> Self {
+        Self {
+            rotation_off: description.rotation_enabled == Some(false),
+            version: if description.has(version_id, Stage::Current) {
+                Standing::Current
+            } else if description.has(version_id, Stage::Pending) {
+                Standing::Pending
+            } else if description.versions.contains_key(version_id) {
+                Standing::Other
+            } else {
+                Standing::Unlisted
+            },
+            current_version: description.version_with(Stage::Current).map(str::to_owned),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Why a step stops although every call was answered.
+
+/// A reason to stop that follows from labels, values and refused logins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The secret's rotation is off: switch it on.
+    RotationOff,
+    /// The version is not listed: the rotation was cancelled, or the event is old.
+    NoStage,
+    /// The version is no longer being made: a newer rotation has taken over.
+    NotPending,
+    /// The event names no step of the service.
+    InvalidStep(String),
+    /// There is no `AWSCURRENT` version: put a value first.
+    NoCurrentValue,
+    /// The version that is being made has no value: `createSecret` has to run first.
+    NoPendingValue,
+    /// The version has a value that the service does not show yet: repeat the step.
+    PendingNotVisible,
+    /// The secret names a master, but nobody chose a strategy.
+    StrategyNotChosen,
+    /// The pending version is for another user than the current one.
+    OtherUser {
+        /// User of the pending version.
+        pending: String,
+        /// User of the current version.
+        current: String,
+    },
+    /// The pending version is for another host than the current one.
+    OtherHost {
+        /// Host of the pending version.
+        pending: String,
+        /// Host of the current version.
+        current: String,
+    },
+    /// Somebody edited the current version after the pending one was made from it.
+    CurrentEdited {
+        /// A key that differs.
+        key: String,
+    },
+    /// Somebody else moves `AWSCURRENT`, and the database does not have the pending password.
+    CurrentMoved,
+    /// The database refuses every version that may be tried.
+    PasswordUnknown,
+    /// The database refuses the pending version.
+    PendingRefused,
+    /// The connection broke every time while the change was being committed.
+    ChangeUnknown,
+}
+
+impl Refusal {
+    /// A stable name for logs and metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::RotationOff => "ROTATION_OFF",
+            Self::NoStage => "VERSION_WITHOUT_STAGE",
+            Self::NotPending => "VERSION_NOT_PENDING",
+            Self::InvalidStep(_) => "INVALID_STEP",
+            Self::NoCurrentValue => "NO_CURRENT_VALUE",
+            Self::NoPendingValue => "NO_PENDING_VALUE",
+            Self::PendingNotVisible => "PENDING_NOT_VISIBLE",
+            Self::StrategyNotChosen => "STRATEGY_NOT_CHOSEN",
+            Self::OtherUser { .. } => "OTHER_USER",
+            Self::OtherHost { .. } => "OTHER_HOST",
+            Self::CurrentEdited { .. } | Self::CurrentMoved => "CURRENT_CHANGED",
+            Self::PasswordUnknown => "DB_PASSWORD_UNKNOWN",
+            Self::PendingRefused => "PENDING_REFUSED",
+            Self::ChangeUnknown => "CHANGE_UNKNOWN",
+        }
+    }
+
+    /// The type of the error as the caller sees it: the reference's where it raises one in this case.
+    pub fn error_type(&self) -> &'static str {
+        match self {
+            Self::RotationOff
+            | Self::NoStage
+            | Self::NotPending
+            | Self::InvalidStep(_)
+            | Self::OtherUser { .. }
+            | Self::OtherHost { .. }
+            | Self::PasswordUnknown
+            | Self::PendingRefused => "ValueError",
+            // The reference lets the answer to its own read through.
+            Self::NoPendingValue => "ResourceNotFoundException",
+            Self::NoCurrentValue
+            | Self::PendingNotVisible
+            | Self::StrategyNotChosen
+            | Self::CurrentEdited { .. }
+            | Self::CurrentMoved
+            | Self::ChangeUnknown => self.code(),
+        }
+    }
+
+    /// The reason in words about version `version` of secret `secret`: the reference's words where it has any.
+    pub fn message(&self, secret: &str, version: &str) -> String {
+        match self {
+            Self::RotationOff => format!("Secret {secret} is not enabled for rotation"),
+            Self::NoStage => {
+                format!("Secret version {version} has no stage for rotation of secret {secret}.")
+            }
+            Self::NotPending => format!(
+                "Secret version {version} not set as AWSPENDING for rotation of secret {secret}."
+            ),
+            Self::InvalidStep(step) => {
+                format!("Invalid step parameter {step} for secret {secret}")
+            }
+            Self::NoCurrentValue => format!(
+                "no version has the label `AWSCURRENT`, so there is nothing to rotate; put a value into the secret first: {secret}"
+            ),
+            Self::NoPendingValue => format!(
+                "the version that is being made has no value, so `createSecret` has to run first: {version}"
+            ),
+            Self::PendingNotVisible => format!(
+                "the version that is being made has a value which cannot be read yet; repeat the step: {version}"
+            ),
+            Self::StrategyNotChosen => format!(
+                "the secret has a `masterarn`, so that it may have been rotated with alternating users; set `ROTATION_STRATEGY` to `single-user` to change its user's password in place: {secret}"
+            ),
+            Self::OtherUser { pending, current } => {
+                format!("Attempting to modify user {pending} other than current user {current}")
+            }
+            Self::OtherHost { pending, current } => format!(
+                "Attempting to modify user for host {pending} other than current host {current}"
+            ),
+            Self::CurrentEdited { key } => format!(
+                "the current version was edited after the pending one had been made from it, and the edit would be lost; the database was not changed; {}; key that differs: `{key}`",
+                start_over(secret, version)
+            ),
+            Self::CurrentMoved => format!(
+                "`AWSCURRENT` was moved by somebody else and the database does not accept the pending version: {secret}"
+            ),
+            Self::PasswordUnknown => format!(
+                "Unable to log into database with previous, current, or pending secret of secret arn {secret}"
+            ),
+            Self::PendingRefused => {
+                format!("Unable to log into database with pending secret of secret ARN {secret}")
+            }
+            Self::ChangeUnknown => format!(
+                "the connection was lost each time while the new password was being committed, and the database still refuses it; repeat the step: {secret}"
+            ),
+        }
+    }
+}
+
+/// How an operator gets rid of a pending version that cannot be used.
+pub(crate) fn start_over(secret: &str, version: &str) -> String {
+    format!(
+        "start over with `aws secretsmanager update-secret-version-stage --secret-id {secret} --version-stage AWSPENDING --remove-from-version-id {version}` and another rotation"
+    )
+}

@@ -1,0 +1,168 @@
+//! One invocation from event to reply, and the one place that logs how it went.
+
+use std::time::Duration;
+
+use aurora::{Trust, TrustError};
+use lambda_runtime::LambdaEvent;
+use secrets::{SdkConfig, SecretsManager};
+use serde_json::value::RawValue;
+use startup::deadline;
+use startup::metrics::Metrics;
+use tokio::time::{Instant, timeout_at};
+
+use crate::config::Config;
+use crate::database::Database;
+use crate::decide::Done;
+use crate::error::RotationError;
+use crate::event::Event;
+use crate::migrate::Report;
+use crate::operator;
+use crate::step::{Progress, Rotating};
+
+/// What a step keeps back of the invocation's time, so that it can say itself why it gave up.
+const RESERVE: Duration = Duration::from_millis(200);
+
+/// The function: everything that outlives an invocation. That is neither a secret nor a connection to a database.
+#[derive(Debug)]
+pub struct Rotation {
+    pub(crate) config: Config,
+    pub(crate) secrets: SecretsManager,
+    pub(crate) database: Database,
+}
+
+enum Success {
+    Step(Done),
+    Migrated(Report),
+}
+
+impl Rotation {
+    /// Makes the function; nothing is called yet.
+    ///
+    /// # Errors
+    /// [`TrustError`] if the built-in roots of trust cannot be read.
+    pub fn new(config: Config, aws: &SdkConfig) -> Result<Self, TrustError> {
+        let trust = match &config.trust {
+            Some(trust) => trust.clone(),
+            None => Trust::amazon_rds()?,
+        };
+        Ok(Self {
+            secrets: SecretsManager::new(aws, config.secrets_manager_endpoint.as_deref()),
+            database: Database::new(&config, trust),
+            config,
+        })
+    }
+
+    /// Handles one event: `null` for a step of a rotation, as the service expects, and a [`Report`] for `migrate`.
+    ///
+    /// # Errors
+    /// [`RotationError`], before the invocation's time is over.
+    pub async fn handle(
+        &self,
+        event: LambdaEvent<Box<RawValue>>,
+    ) -> Result<Option<Report>, RotationError> {
+        let started = Instant::now();
+        let deadline = deadline::of(&event.context);
+        let progress = Progress::default();
+        let parsed = Event::parse(&event.payload);
+        let result = match &parsed {
+            Ok(event) => timeout_at(deadline, self.carry_out(event, deadline, &progress))
+                .await
+                .unwrap_or_else(|_| {
+                    Err(RotationError::OutOfTime {
+                        doing: progress.doing.get(),
+                    })
+                }),
+            Err(error) => Err(error.clone().into()),
+        };
+        report(parsed.as_ref().ok(), &result, started.elapsed(), &progress);
+        result.map(|success| match success {
+            Success::Step(_) => None,
+            Success::Migrated(report) => Some(report),
+        })
+    }
+
+    async fn carry_out(
+        &self,
+        event: &Event,
+        deadline: Instant,
+        progress: &Progress,
+    ) -> Result<Success, RotationError> {
+        let deadline = deadline.checked_sub(RESERVE).unwrap_or(deadline);
+        match event {
+            Event::Rotation(event) => {
+                let rotating = Rotating {
+                    config: &self.config,
+                    secrets: &self.secrets,
+                    database: &self.database,
+                    event,
+                    deadline,
+                    progress,
+                    session: None,
+                    refused: None,
+                };
+                Box::pin(rotating.run()).await.map(Success::Step)
+            }
+            Event::Migrate(event) => Box::pin(operator::migrate(self, event, deadline, progress))
+                .await
+                .map(Success::Migrated),
+        }
+    }
+}
+
+/// Logs and counts how an invocation went. Neither the token nor a password is within its reach.
+fn report(
+    event: Option<&Event>,
+    result: &Result<Success, RotationError>,
+    elapsed: Duration,
+    progress: &Progress,
+) {
+    let step = event.map_or("", Event::step);
+    let secret_arn = event.map_or("", Event::secret_id);
+    let version_id = event.and_then(Event::version_id);
+    let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    let mut metrics = Metrics::new("secret-rotation");
+    match result {
+        Ok(success) => {
+            let (outcome, message) = match success {
+                Success::Step(done) => (
+                    done.name(),
+                    done.message(secret_arn, version_id.unwrap_or_default()),
+                ),
+                Success::Migrated(report) if report.dry_run => ("planned", format!("{report}")),
+                Success::Migrated(report) => ("migrated", format!("{report}")),
+            };
+            tracing::info!(
+                step,
+                secret_arn,
+                version_id,
+                outcome,
+                elapsed_ms,
+                "{message}"
+            );
+            metrics.count("Succeeded", 1);
+            match success {
+                Success::Step(Done::Set { .. }) => metrics.count("PasswordSet", 1),
+                Success::Step(Done::Promoted) => metrics.count("Promoted", 1),
+                _ => {}
+            }
+        }
+        Err(error) => {
+            tracing::error!(
+                step,
+                secret_arn,
+                version_id,
+                outcome = "failed",
+                error_code = error.code(),
+                sqlstate = error.sqlstate(),
+                elapsed_ms,
+                error = startup::report::chain(error),
+                "the step failed"
+            );
+            metrics.count("Failed", 1);
+        }
+    }
+    metrics.duration("StepDuration", elapsed);
+    metrics.count("Logins", progress.logins.get().into());
+    metrics.count("RefusedLogins", progress.refused_logins.get().into());
+    metrics.emit();
+}

@@ -1,0 +1,23 @@
+//! The Lambda function that rotates the database secret, and the operator's steps that need the master secret.
+//!
+//! A drop-in for AWS's function for PostgreSQL with a single user: it takes the same event, environment and secret, moves
+//! the same labels and reports the same errors. Start reading at [`decide`], which holds every decision and touches
+//! nothing; [`Rotation`] carries the decisions out against Secrets Manager and the database. [`migrate`] is the operator's
+//! step that makes roles and tables; the command `turnkeep create-tables` calls it too.
+//!
+//! Nothing is kept between two invocations: neither a secret nor a connection.
+
+mod config;
+mod database;
+pub mod decide;
+mod error;
+pub mod event;
+mod handler;
+pub mod migrate;
+mod operator;
+mod step;
+
+pub use config::Config;
+pub use error::RotationError;
+pub use handler::Rotation;
+pub use operator::OrderError;

@@ -1,0 +1,287 @@
+//! Every environment variable of Turnkeep, and the one place that reads the environment.
+//!
+//! Start reading at [`VARIABLES`]: `docs/environment.md` is generated from it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// One documented environment variable.
+#[derive(Debug)]
+pub struct Variable {
+    /// The name that documentation uses and that wins over the aliases.
+    pub name: &'static str,
+    /// Names of the programs that Turnkeep replaces; the first one that is set counts when [`Variable::name`] is not.
+    pub aliases: &'static [&'static str],
+    /// The parts that read it: `capture`, `rotation`, `cli`.
+    pub read_by: &'static str,
+    /// What is accepted, in words, as an error message says it.
+    pub accepted: &'static str,
+    /// What holds when it is unset or empty, in words.
+    pub default: &'static str,
+    /// One sentence on what it decides.
+    pub purpose: &'static str,
+}
+
+macro_rules! variables {
+    ($($(#[doc = $doc:literal])+ $constant:ident = {
+        aliases: $aliases:expr, read_by: $read_by:literal, accepted: $accepted:literal, default: $default:literal $(,)?
+    };)+) => {
+        $(
+            $(#[doc = $doc])+
+            pub const $constant: Variable = Variable {
+                name: stringify!($constant),
+                aliases: &$aliases,
+                read_by: $read_by,
+                accepted: $accepted,
+                default: $default,
+                purpose: concat!($($doc),+),
+            };
+        )+
+        /// Every variable that a Turnkeep binary reads, in the order of the reference page.
+        pub const VARIABLES: &[Variable] = &[$($constant),+];
+    };
+}
+
+variables! {
+    /// Name or ARN of the secret that holds the application's database credentials.
+    TURNKEEP_SECRET = {
+        aliases: [], read_by: "capture, cli", accepted: "a secret name or ARN",
+        default: "`${PROJECT_NAME}-aurora-master-secret`",
+    };
+    /// Project name of the original function, from which its secret's name is made.
+    PROJECT_NAME = {
+        aliases: [], read_by: "capture, cli", accepted: "letters, digits, `-` and `_`", default: "`ial`",
+    };
+    /// Database host, instead of the one in the secret.
+    DB_HOST = {
+        aliases: ["AURORA_ENDPOINT"], read_by: "capture, rotation, cli", accepted: "a DNS name or an IP address",
+        default: "from the secret",
+    };
+    /// Database port, instead of the one in the secret.
+    DB_PORT = {
+        aliases: ["AURORA_PORT"], read_by: "capture, rotation, cli", accepted: "a number from 1 to 65535",
+        default: "from the secret, else 5432",
+    };
+    /// Database name, instead of the one in the secret.
+    DB_NAME = {
+        aliases: ["DATABASE_NAME"], read_by: "capture, rotation, cli", accepted: "a database name",
+        default: "from the secret, else `ial_conversations`; the four steps of a rotation: else `postgres`, as AWS's function",
+    };
+    /// PEM file with the roots that a database server's certificate must chain to.
+    DB_CA_BUNDLE = {
+        aliases: [], read_by: "capture, rotation, cli", accepted: "the path of a readable PEM file",
+        default: "the built-in Amazon RDS roots",
+    };
+    /// Whether a transaction pooler stands before the database, so that no named statement may be used.
+    DB_POOLER = {
+        aliases: [], read_by: "capture", accepted: "`none` or `transaction`", default: "`none`",
+    };
+    /// Bucket of the archive.
+    CONVERSATIONS_BUCKET = {
+        aliases: ["S3_CONVERSATIONS_BUCKET"], read_by: "capture, cli", accepted: "a bucket name", default: "required by capture",
+    };
+    /// Layout of the archive's keys and bodies.
+    S3_LAYOUT = {
+        aliases: [], read_by: "capture", accepted: "`turn` or `legacy`", default: "`turn`",
+    };
+    /// When an event counts as kept: with its rows, or with its object alone.
+    DURABILITY = {
+        aliases: [], read_by: "capture",
+        accepted: "`rows` (`s3` needs the sweeper, which this version does not have)", default: "`rows`",
+    };
+    /// What happens to an event of another user for a conversation that has an owner.
+    OWNERSHIP = {
+        aliases: [], read_by: "capture", accepted: "`enforce` or `record`", default: "`enforce`",
+    };
+    /// Redaction of personal data before anything is stored.
+    REDACTION = {
+        aliases: [], read_by: "capture", accepted: "`off` (this version has no redaction)", default: "`off`",
+    };
+    /// Seconds that one connect may take, login attempts and waits included.
+    CONNECT_BUDGET_SECONDS = {
+        aliases: [], read_by: "capture, rotation, cli", accepted: "a number from 1 to 900", default: "8",
+    };
+    /// Endpoint of Secrets Manager for the rotation function.
+    SECRETS_MANAGER_ENDPOINT = {
+        aliases: [], read_by: "rotation", accepted: "a URL", default: "the region's endpoint",
+    };
+    /// Characters that a new password never has, as `GetRandomPassword` takes them.
+    EXCLUDE_CHARACTERS = {
+        aliases: [], read_by: "rotation", accepted: "any characters", default: "`:/@\"'\\`",
+    };
+    /// Length of a new password in characters.
+    PASSWORD_LENGTH = {
+        aliases: [], read_by: "rotation", accepted: "a whole number", default: "32",
+    };
+    /// Whether a new password has no digits.
+    EXCLUDE_NUMBERS = {
+        aliases: [], read_by: "rotation", accepted: "`true`, `1`, `y` or `yes`; all else is false", default: "false",
+    };
+    /// Whether a new password has no punctuation.
+    EXCLUDE_PUNCTUATION = {
+        aliases: [], read_by: "rotation", accepted: "`true`, `1`, `y` or `yes`; all else is false", default: "false",
+    };
+    /// Whether a new password has no upper-case letters.
+    EXCLUDE_UPPERCASE = {
+        aliases: [], read_by: "rotation", accepted: "`true`, `1`, `y` or `yes`; all else is false", default: "false",
+    };
+    /// Whether a new password has no lower-case letters.
+    EXCLUDE_LOWERCASE = {
+        aliases: [], read_by: "rotation", accepted: "`true`, `1`, `y` or `yes`; all else is false", default: "false",
+    };
+    /// Whether a new password has at least one character of each type that is not excluded.
+    REQUIRE_EACH_INCLUDED_TYPE = {
+        aliases: [], read_by: "rotation", accepted: "`true`, `1`, `y` or `yes`; all else is false", default: "true",
+    };
+    /// How a rotation changes the password.
+    ROTATION_STRATEGY = {
+        aliases: [], read_by: "rotation",
+        accepted: "`single-user` (`alternating-users` is not in this version)",
+        default: "`single-user`; must be set where the secret has a `masterarn`",
+    };
+    /// Whether a database server without TLS is refused.
+    REQUIRE_TLS = {
+        aliases: [], read_by: "rotation", accepted: "`true` or `false`", default: "`true`",
+    };
+    /// Promotion of the new password within `setSecret`.
+    FAST_PROMOTION = {
+        aliases: [], read_by: "rotation", accepted: "`false` (this version has no fast promotion)", default: "`false`",
+    };
+    /// Source of new passwords.
+    PASSWORD_SOURCE = {
+        aliases: [], read_by: "rotation", accepted: "`api` (`GetRandomPassword`; `local` is not in this version)",
+        default: "`api`",
+    };
+    /// Secret of the master user, with which the `migrate` step makes roles.
+    BOOTSTRAP_SECRET = {
+        aliases: [], read_by: "rotation", accepted: "a secret name or ARN", default: "none: the secret's own user migrates",
+    };
+    /// Level of Turnkeep's own log lines; other crates' lines are kept at `WARN`, so that no payload is printed.
+    AWS_LAMBDA_LOG_LEVEL = {
+        aliases: ["RUST_LOG"], read_by: "capture, rotation", accepted: "`TRACE`, `DEBUG`, `INFO`, `WARN` or `ERROR`", default: "`INFO`",
+    };
+    /// Format of the log.
+    AWS_LAMBDA_LOG_FORMAT = {
+        aliases: [], read_by: "capture, rotation", accepted: "`Text` or `JSON`", default: "`Text`",
+    };
+}
+
+/// Database of the original, where neither [`DB_NAME`] nor the secret names one.
+pub const DEFAULT_DB_NAME: &str = "ial_conversations";
+
+/// The process's environment, read once.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// Reads the environment of this process; `main` calls it once. A value that is not UTF-8 counts as unset.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the environment"
+    )]
+    pub fn of_this_process() -> Self {
+        Self(
+            std::env::vars_os()
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
+                .collect(),
+        )
+    }
+
+    /// Returns the value of a variable or of its first alias that is set. An empty value counts as unset, because a
+    /// template cannot leave a variable out by condition as easily as empty.
+    pub fn value(&self, variable: &Variable) -> Option<&str> {
+        self.named(variable).map(|(_, value)| value)
+    }
+
+    /// Returns the name under which a variable is set, and its value.
+    pub fn named(&self, variable: &Variable) -> Option<(&'static str, &str)> {
+        std::iter::once(variable.name)
+            .chain(variable.aliases.iter().copied())
+            .find_map(|name| {
+                Some((
+                    name,
+                    self.0.get(name).filter(|value| !value.is_empty())?.as_str(),
+                ))
+            })
+    }
+}
+
+impl<const N: usize> From<[(&str, &str); N]> for Environment {
+    fn from(pairs: [(&str, &str); N]) -> Self {
+        Self(
+            pairs
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        )
+    }
+}
+
+/// Returns the reference page of the environment as Markdown.
+pub fn reference() -> String {
+    let mut page = String::from(
+        "# Environment\n\nGenerated by `cargo run -p startup --example environment`; a test compares it with the code.\n\
+         The AWS SDK reads its own `AWS_*` variables besides.\n\n\
+         | name | also accepted | read by | accepted values | default | what it decides |\n|---|---|---|---|---|---|\n",
+    );
+    for variable in VARIABLES {
+        let aliases = match variable.aliases {
+            [] => "-".to_owned(),
+            names => names
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(", "),
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            page,
+            "| `{}` | {aliases} | {} | {} | {} | {} |",
+            variable.name,
+            variable.read_by,
+            variable.accepted,
+            variable.default,
+            variable.purpose.trim(),
+        );
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_page_is_the_generated_one() {
+        assert_eq!(
+            include_str!("../../../docs/environment.md"),
+            reference(),
+            "run: cargo run -p startup --example environment > docs/environment.md"
+        );
+    }
+
+    #[test]
+    fn the_name_wins_over_its_alias_and_empty_counts_as_unset() {
+        let both = Environment::from([("DB_HOST", "new"), ("AURORA_ENDPOINT", "old")]);
+        assert_eq!(both.value(&DB_HOST), Some("new"));
+        let emptied = Environment::from([("DB_HOST", ""), ("AURORA_ENDPOINT", "old")]);
+        assert_eq!(emptied.named(&DB_HOST), Some(("AURORA_ENDPOINT", "old")));
+        assert_eq!(Environment::default().value(&DB_HOST), None);
+    }
+
+    #[test]
+    fn no_name_is_used_twice() {
+        let mut names: Vec<_> = VARIABLES
+            .iter()
+            .flat_map(|variable| {
+                std::iter::once(variable.name).chain(variable.aliases.iter().copied())
+            })
+            .collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+}

@@ -1,0 +1,113 @@
+//! CloudWatch metrics as lines of the embedded metric format, which cost no API call.
+//!
+//! Format: CloudWatch User Guide, "Specification: Embedded metric format". No dimension and no value ever holds a
+//! conversation, a user or a secret.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Map, Value, json};
+
+/// CloudWatch namespace of every metric.
+pub const NAMESPACE: &str = "Turnkeep";
+
+/// Unit of a metric, by its CloudWatch name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// A number of things.
+    Count,
+    /// A duration.
+    Milliseconds,
+}
+
+impl Unit {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Count => "Count",
+            Self::Milliseconds => "Milliseconds",
+        }
+    }
+}
+
+/// The metrics of one invocation.
+#[derive(Debug)]
+pub struct Metrics {
+    service: &'static str,
+    values: Vec<(&'static str, Unit, f64)>,
+}
+
+impl Metrics {
+    /// Starts the metrics of one invocation of `service`, which is their only dimension.
+    pub fn new(service: &'static str) -> Self {
+        Self {
+            service,
+            values: Vec::new(),
+        }
+    }
+
+    /// Adds a number of things.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "CloudWatch keeps doubles; counts stay far below 2^53"
+    )]
+    pub fn count(&mut self, name: &'static str, count: u64) {
+        self.values.push((name, Unit::Count, count as f64));
+    }
+
+    /// Adds a duration.
+    pub fn duration(&mut self, name: &'static str, duration: Duration) {
+        self.values
+            .push((name, Unit::Milliseconds, duration.as_secs_f64() * 1_000.0));
+    }
+
+    /// Writes the line to standard output, where the Lambda service picks it up.
+    #[expect(
+        clippy::print_stdout,
+        reason = "the embedded metric format is a line on standard output"
+    )]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a metric carries the time at which it was written"
+    )]
+    pub fn emit(&self) {
+        if !self.values.is_empty() {
+            let now = SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default();
+            println!("{}", self.line(now));
+        }
+    }
+
+    fn line(&self, since_epoch: Duration) -> Value {
+        let definitions: Vec<Value> = self
+            .values
+            .iter()
+            .map(|(name, unit, _)| json!({"Name": name, "Unit": unit.name()}))
+            .collect();
+        let mut line = Map::new();
+        line.insert(
+            "_aws".to_owned(),
+            json!({
+                "Timestamp": u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+                "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": [["service"]], "Metrics": definitions}],
+            }),
+        );
+        line.insert("service".to_owned(), json!(self.service));
+        for (name, _, value) in &self.values {
+            line.insert((*name).to_owned(), json!(value));
+        }
+        Value::Object(line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_in_the_embedded_metric_format() {
+        let mut metrics = Metrics::new("conversation-capture");
+        metrics.count("Stored", 3);
+        metrics.duration("DatabaseTime", Duration::from_micros(1_500));
+        insta::assert_snapshot!(metrics.line(Duration::from_secs(1)), @r#"{"DatabaseTime":1.5,"Stored":3.0,"_aws":{"CloudWatchMetrics":[{"Dimensions":[["service"]],"Metrics":[{"Name":"Stored","Unit":"Count"},{"Name":"DatabaseTime","Unit":"Milliseconds"}],"Namespace":"Turnkeep"}],"Timestamp":1000},"service":"conversation-capture"}"#);
+    }
+}

@@ -1,0 +1,29 @@
+//! The conversation database: its migrations, the one statement that writes to it, and what reads it back.
+//!
+//! Start at [`migrate::apply`] for the tables, [`ingest()`] for the way in and [`read`] for the way out. All SQL of
+//! these tables is here, and every statement that runs on a ready database is listed in [`STATEMENTS`].
+//!
+//! This crate opens no connection and keeps none: it is handed a [`tokio_postgres::Client`]. It sends no `SET` and holds
+//! no lock beyond a transaction, so a transaction pooler may stand in between.
+
+mod error;
+mod ingest;
+pub mod migrate;
+pub mod read;
+
+pub use error::StoreError;
+pub use ingest::{Archived, Item, Ownership, Prepared, Statements, Status, Unstorable, ingest};
+
+/// Every statement that runs on a migrated database, by name: a test prepares each of them against the real schema.
+pub const STATEMENTS: &[(&str, &str)] = &[
+    ("ingest", ingest::SQL),
+    ("read.conversation", read::CONVERSATION),
+    ("read.messages", read::MESSAGES),
+    ("read.implementations", read::IMPLEMENTATIONS),
+    ("read.conversations", read::CONVERSATIONS),
+    ("read.events", read::EVENTS),
+    ("read.totals", read::TOTALS),
+    ("migrate.applied", migrate::APPLIED),
+    ("migrate.tables", migrate::TABLES),
+    ("migrate.hand_over", migrate::HAND_OVER),
+];

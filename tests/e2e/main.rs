@@ -1,0 +1,29 @@
+//! The end-to-end tests: the release binaries on the local stack.
+//!
+//! They are one binary, because each test binary links the AWS SDK again. They run below `turnkeep-local with --`, which
+//! starts one PostgreSQL and one moto for all of them (`make e2e` does it); each test has its own database, bucket,
+//! Secrets Manager and Lambda, so the order and number of tests at a time do not matter.
+
+#![expect(unreachable_pub, reason = "a test binary has no public interface")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a panic is how a test fails; clippy knows tests only by their attribute, not what they call"
+)]
+
+mod canary;
+mod capture;
+mod capture_faults;
+mod cli;
+mod local_lambda;
+mod local_postgres;
+mod local_up;
+mod rotation;
+mod rotation_faults;
+mod secrets_manager;
+mod secrets_manager_rotation;
+mod session;
+mod statements;
+mod store;
+mod system;

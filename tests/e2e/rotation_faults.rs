@@ -1,0 +1,194 @@
+//! `secret-rotation` where something is wrong: the reason is named, and no label moves to a password that opens nothing.
+
+use std::time::{Duration, Instant};
+
+use local::secrets_manager::Step;
+use local::{Fault, FaultProxy};
+use serde_json::json;
+
+use crate::system::{ROTATION, SECRET, System};
+
+impl System {
+    /// Writes the proxy's port into the application's secret.
+    async fn point_secret_at(&self, proxy: &FaultProxy) {
+        let mut secret = self.secret("AWSCURRENT").unwrap();
+        secret["port"] = json!(proxy.port());
+        let client = aws_sdk_secretsmanager::Client::new(&self.stack.sdk_config());
+        client
+            .put_secret_value()
+            .secret_id(SECRET)
+            .secret_string(secret.to_string())
+            .send()
+            .await
+            .unwrap();
+    }
+}
+
+/// A late or repeated finishSecret must not make a password current that the database never got.
+#[tokio::test]
+async fn finish_without_set_moves_nothing() {
+    let system = System::start("finish").await;
+    let current = system.version("AWSCURRENT");
+    let (token, _hold) = system.rotation_before(Step::SetSecret).await;
+    let (_, message) = system
+        .refused(ROTATION, &system.step("finishSecret", &token).await)
+        .await;
+    assert!(message.contains("pending"), "{message}");
+    assert_eq!(system.version("AWSCURRENT"), current);
+    assert!(system.opens("AWSCURRENT").await);
+}
+
+#[tokio::test]
+async fn a_cancelled_rotation_is_refused() {
+    let system = System::start("cancelled").await;
+    let (token, _hold) = system.rotation_before(Step::SetSecret).await;
+    let client = aws_sdk_secretsmanager::Client::new(&system.stack.sdk_config());
+    client
+        .cancel_rotate_secret()
+        .secret_id(SECRET)
+        .send()
+        .await
+        .unwrap();
+    let expected = format!(
+        "Secret {} is not enabled for rotation",
+        system.secret_arn().await
+    );
+    let event = system.step("setSecret", &token).await;
+    assert_eq!(
+        system.refused(ROTATION, &event).await,
+        ("ValueError".to_owned(), expected)
+    );
+    assert!(system.opens("AWSCURRENT").await);
+}
+
+#[tokio::test]
+async fn a_certificate_that_does_not_verify_is_no_reason_for_plaintext() {
+    let system = System::start("trust").await;
+    let other = rcgen_root();
+    let file = tempfile::NamedTempFile::new_in(system.stack.log_directory()).unwrap();
+    std::fs::write(file.path(), other).unwrap();
+    system.define_rotation(&[("DB_CA_BUNDLE", file.path().to_str().unwrap())]);
+    let (token, _hold) = system.rotation_before(Step::SetSecret).await;
+    let before = system.refused_logins();
+    let (code, message) = system
+        .refused(ROTATION, &system.step("setSecret", &token).await)
+        .await;
+    assert!(
+        message.to_lowercase().contains("certificate"),
+        "{code}: {message}"
+    );
+    assert_eq!(
+        system.refused_logins(),
+        before,
+        "nothing was sent to a server that is not known"
+    );
+    assert!(system.opens("AWSCURRENT").await);
+}
+
+fn rcgen_root() -> String {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    parameters.self_signed(&key).unwrap().pem()
+}
+
+#[tokio::test]
+async fn a_database_that_never_answers_is_told_from_a_wrong_password() {
+    let system = System::start("paused").await;
+    let proxy = FaultProxy::start(system.database_address()).await.unwrap();
+    system.point_secret_at(&proxy).await;
+    system.define_rotation(&[
+        ("DB_PORT", &proxy.port().to_string()),
+        ("CONNECT_BUDGET_SECONDS", "3"),
+    ]);
+    let (token, _hold) = system.rotation_before(Step::SetSecret).await;
+    proxy.set(Fault::BlackHole).await;
+    let started = Instant::now();
+    let (code, message) = system
+        .refused(ROTATION, &system.step("setSecret", &token).await)
+        .await;
+    assert!(
+        started.elapsed() < Duration::from_secs(8),
+        "it took {:?}",
+        started.elapsed()
+    );
+    assert!(
+        !message.contains("Unable to log into database"),
+        "{code}: {message}"
+    );
+    assert_eq!(
+        proxy.counters().accepted,
+        1,
+        "a server that does not answer costs one try, not one for each password"
+    );
+    proxy.set(Fault::Pass).await;
+    system.step_succeeds("setSecret", &token).await;
+}
+
+/// The operator put a wrong value as AWSCURRENT: AWSPREVIOUS still opens the database, so the rotation goes through.
+#[tokio::test]
+async fn a_wrong_current_is_saved_by_previous() {
+    let system = System::start("previous").await;
+    let mut wrong = system.secret("AWSCURRENT").unwrap();
+    wrong["password"] = json!("typed wrongly");
+    let client = aws_sdk_secretsmanager::Client::new(&system.stack.sdk_config());
+    client
+        .put_secret_value()
+        .secret_id(SECRET)
+        .secret_string(wrong.to_string())
+        .send()
+        .await
+        .unwrap();
+    assert!(!system.opens("AWSCURRENT").await && system.opens("AWSPREVIOUS").await);
+    system.rotate().await;
+    assert!(system.opens("AWSCURRENT").await);
+}
+
+#[tokio::test]
+async fn a_password_that_nobody_knows_is_an_error_that_changes_nothing() {
+    let system = System::start("unknown").await;
+    let superuser = system.database.superuser().await.unwrap();
+    superuser
+        .batch_execute(&format!(
+            "ALTER ROLE {} PASSWORD 'made by hand'",
+            system.application
+        ))
+        .await
+        .unwrap();
+    let current = system.version("AWSCURRENT");
+    let (token, _hold) = system.rotation_before(Step::SetSecret).await;
+    let (code, message) = system
+        .refused(ROTATION, &system.step("setSecret", &token).await)
+        .await;
+    let expected = format!(
+        "Unable to log into database with previous, current, or pending secret of secret arn {}",
+        system.secret_arn().await
+    );
+    assert!(message.starts_with(&expected), "{code}: {message}");
+    assert_eq!(system.version("AWSCURRENT"), current);
+}
+
+/// What this version does not have is refused when the function starts, with everything else that is wrong.
+#[tokio::test]
+async fn a_wrong_configuration_fails_the_init_phase_with_every_problem() {
+    let system = System::start("config").await;
+    system.define_rotation(&[
+        ("ROTATION_STRATEGY", "alternating-users"),
+        ("REQUIRE_TLS", "perhaps"),
+        ("CONNECT_BUDGET_SECONDS", "soon"),
+    ]);
+    let (_, message) = system.refused(ROTATION, &json!({})).await;
+    let log: String = system
+        .stack
+        .functions()
+        .log(ROTATION)
+        .iter()
+        .map(|line| line.text.clone())
+        .collect();
+    for name in ["ROTATION_STRATEGY", "REQUIRE_TLS", "CONNECT_BUDGET_SECONDS"] {
+        assert!(
+            message.contains(name) || log.contains(name),
+            "{name} in {message} or {log}"
+        );
+    }
+}

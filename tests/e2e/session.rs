@@ -1,0 +1,190 @@
+//! A database session that survives the rotation of its password, as a library.
+//!
+//! Each test turns the key by hand, one effect at a time: a new version under AWSPENDING, the password in the database, the
+//! move of AWSCURRENT. So the session can be looked at between any two of them. That it works in a function while a real
+//! rotation runs is in `rotation`.
+
+mod outage;
+mod rotation;
+mod work;
+
+use std::time::Duration;
+
+use aurora_session::{Builder, SecretsManager, Session, SessionError, Stage, Trust};
+use local::{Credentials, Database, FaultProxy, Stack, StackOptions};
+use secrecy::ExposeSecret as _;
+use tokio::time::Instant;
+use tokio_postgres::Client;
+
+/// A secret and the role that it opens the database for.
+struct Key {
+    stack: Stack,
+    database: Database,
+    /// Name of the secret.
+    secret: String,
+    /// What the secret held at first.
+    first: Credentials,
+    /// A superuser, for what a rotation does and for questions.
+    superuser: Client,
+}
+
+impl Key {
+    async fn new(hint: &str) -> Self {
+        let stack = Stack::start(StackOptions::from_environment().unwrap())
+            .await
+            .unwrap();
+        let database = stack.database(hint).await.unwrap();
+        let first = stack.server().login_role(hint, &[]).await.unwrap();
+        let secret = format!("{}/database", database.name);
+        stack
+            .create_secret(&secret, &database.secret(&first))
+            .unwrap();
+        let superuser = database.superuser().await.unwrap();
+        Self {
+            stack,
+            database,
+            secret,
+            first,
+            superuser,
+        }
+    }
+
+    fn manager(&self) -> SecretsManager {
+        SecretsManager::new(&self.stack.sdk_config(), None)
+    }
+
+    fn builder(&self, manager: SecretsManager) -> Builder {
+        let roots = std::fs::read(&self.stack.server().ca_file).unwrap();
+        Session::builder(manager, &self.secret)
+            .trust(Trust::from_pem(&roots).unwrap())
+            .application_name(&self.database.name)
+    }
+
+    fn session(&self) -> Session {
+        self.builder(self.manager()).build().unwrap()
+    }
+
+    /// A session that reaches the database through a proxy.
+    async fn session_by_proxy(&self) -> (Session, FaultProxy) {
+        let proxy = FaultProxy::start(self.stack.server().address())
+            .await
+            .unwrap();
+        let builder = self.builder(self.manager()).port(proxy.port());
+        (builder.build().unwrap(), proxy)
+    }
+
+    /// A session that reaches Secrets Manager through a proxy.
+    async fn session_by_api_proxy(&self) -> (Session, FaultProxy) {
+        let proxy = FaultProxy::start(self.stack.gateway().address())
+            .await
+            .unwrap();
+        let manager = SecretsManager::new(&self.stack.sdk_config(), Some(&proxy.endpoint()));
+        (self.builder(manager).build().unwrap(), proxy)
+    }
+
+    /// A new password for the same role.
+    fn next(&self) -> Credentials {
+        Credentials::generate(&self.first.username)
+    }
+
+    /// Puts a new version under AWSPENDING; its id.
+    async fn put_pending(&self, credentials: &Credentials) -> String {
+        let version = format!("{:032x}", fastrand::u128(..));
+        let text = self.database.secret(credentials);
+        self.manager()
+            .put_pending(&self.secret, &version, None, &text)
+            .await
+            .unwrap();
+        version
+    }
+
+    /// Makes the database accept these credentials and no others for the role.
+    async fn set_password(&self, credentials: &Credentials) {
+        let statement = format!(
+            "ALTER ROLE {} PASSWORD '{}'",
+            credentials.username,
+            credentials.password.expose_secret()
+        );
+        self.superuser.batch_execute(&statement).await.unwrap();
+    }
+
+    /// Moves AWSCURRENT to a version, and AWSPREVIOUS with it.
+    async fn promote(&self, version: &str) {
+        let current = self.version(Stage::Current).unwrap();
+        let manager = self.manager();
+        manager
+            .move_current(&self.secret, version, Some(&current))
+            .await
+            .unwrap();
+        if self.version(Stage::Pending).as_deref() == Some(version) {
+            manager
+                .remove_stage(&self.secret, Stage::Pending, version)
+                .await
+                .unwrap();
+        }
+    }
+
+    /// A rotation from its begin into the gap: the database has the new password, AWSCURRENT is the old version still.
+    async fn rotate_into_the_gap(&self) -> String {
+        let next = self.next();
+        let version = self.put_pending(&next).await;
+        self.set_password(&next).await;
+        version
+    }
+
+    /// The version that holds a label.
+    fn version(&self, stage: Stage) -> Option<String> {
+        let versions = self.stack.secrets_manager().stages(&self.secret);
+        versions.into_iter().find_map(|(version, stages)| {
+            stages
+                .iter()
+                .any(|held| held == stage.as_str())
+                .then_some(version)
+        })
+    }
+
+    /// How often Secrets Manager was asked for a value so far.
+    fn reads(&self) -> usize {
+        self.stack
+            .gateway()
+            .count("SecretsManager", "GetSecretValue")
+    }
+
+    /// How often the server refused the role's password so far.
+    fn refused_logins(&self) -> usize {
+        let line = format!(
+            "password authentication failed for user \"{}\"",
+            self.first.username
+        );
+        let log = self.stack.server().log().unwrap();
+        log.lines().filter(|logged| logged.contains(&line)).count()
+    }
+
+    /// Ends every connection of the session under test, as a failover does.
+    async fn terminate_connections(&self) {
+        let terminate = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name = current_database()";
+        let row = self.superuser.query_one(terminate, &[]).await.unwrap();
+        assert!(row.get::<_, i64>(0) > 0, "there was no connection to end");
+    }
+}
+
+/// A deadline for what has to succeed on any machine.
+fn soon() -> Instant {
+    within(Duration::from_secs(30))
+}
+
+fn within(time: Duration) -> Instant {
+    Instant::now() + time
+}
+
+/// An error and its causes, as a handler prints them.
+fn chain(error: &SessionError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,235 @@
+//! A deployed system of a test's own: database with tables, application's secret, bucket, both functions.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Output;
+use std::time::Duration;
+
+use local::lambda::Invoked;
+pub use local::stack::{CAPTURE, ROTATION};
+use local::{Credentials, Database, Stack, StackOptions};
+use secrecy::SecretString;
+use serde_json::Value;
+use tokio::process::Command;
+use tokio_postgres::types::ToSql;
+
+/// Name of the application's secret, as a user who names nothing gets it.
+pub const SECRET: &str = "ial-aurora-master-secret";
+/// ARN of the rotation function.
+pub const ROTATION_ARN: &str = "arn:aws:lambda:us-east-1:000000000000:function:secret-rotation";
+
+/// A system as `turnkeep create-tables` leaves it.
+pub struct System {
+    pub stack: Stack,
+    pub database: Database,
+    pub bucket: String,
+    /// ARN of the master user's secret.
+    pub master_secret: String,
+    /// Name of the application's login role: roles are shared by the databases of a server, so each test has its own.
+    pub application: String,
+}
+
+impl System {
+    /// Starts a stack and an empty database with the master user's secret; no tables, no application's secret.
+    pub async fn empty(hint: &str) -> Self {
+        Self::with(StackOptions::from_environment().unwrap(), hint).await
+    }
+
+    /// As [`System::empty`], with options for the stack.
+    pub async fn with(options: StackOptions, hint: &str) -> Self {
+        let stack = Stack::start(options).await.unwrap();
+        let database = stack.database(hint).await.unwrap();
+        let bucket = stack.bucket(hint).await.unwrap();
+        let master_secret = stack.master_secret().unwrap();
+        let application = format!("app_{}", database.name);
+        let system = Self {
+            stack,
+            database,
+            bucket,
+            master_secret,
+            application,
+        };
+        system.define_capture(&[]);
+        system.define_rotation(&[]);
+        system
+    }
+
+    /// Starts a whole system: `turnkeep create-tables` has made tables, roles and the application's secret.
+    pub async fn start(hint: &str) -> Self {
+        let system = Self::empty(hint).await;
+        system.create_tables().await;
+        system
+    }
+
+    /// Makes tables, roles and the application's secret with `turnkeep`.
+    pub async fn create_tables(&self) {
+        let port = self.database.server.port.to_string();
+        let arguments = [
+            "create-tables",
+            "--master-secret",
+            &self.master_secret,
+            "--create-secret",
+            "--app-user",
+            &self.application,
+            "--host",
+            &self.database.server.host,
+            "--port",
+            &port,
+            "--dbname",
+            &self.database.name,
+        ];
+        succeeded(&self.turnkeep(&arguments).await);
+    }
+
+    /// Defines `conversation-capture` as the template does, with variables of the test besides.
+    pub fn define_capture(&self, variables: &[(&str, &str)]) {
+        let function = self
+            .stack
+            .capture_function(SECRET, &self.bucket)
+            .variables(variables.iter().copied())
+            .concurrency(16);
+        self.stack.functions().define(function).unwrap();
+    }
+
+    /// As [`System::define_capture`], for `secret-rotation`.
+    pub fn define_rotation(&self, variables: &[(&str, &str)]) {
+        let function = self
+            .stack
+            .rotation_function()
+            .variables(variables.iter().copied());
+        self.stack.functions().define(function).unwrap();
+    }
+
+    /// Credentials for the application's role, as a secret made by a template would hold them.
+    pub fn new_credentials(&self) -> Credentials {
+        Credentials::generate(&self.application)
+    }
+
+    /// Address of the PostgreSQL server, for a proxy before it.
+    pub fn database_address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.database.server.port))
+    }
+
+    /// Runs the release binary `turnkeep` to its end.
+    pub async fn turnkeep(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().await.unwrap()
+    }
+
+    /// The release binary `turnkeep` with the environment that `make up` prints.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.binary("turnkeep"));
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(self.stack.environment())
+            .env("PATH", "/usr/bin:/bin")
+            .env("TURNKEEP_SECRET", SECRET)
+            .env("CONVERSATIONS_BUCKET", &self.bucket)
+            .env("DB_CA_BUNDLE", &self.database.server.ca_file)
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Path of a release binary.
+    pub fn binary(&self, name: &str) -> PathBuf {
+        self.stack.function_directory().join(name)
+    }
+
+    /// Invokes `conversation-capture` and expects a reply.
+    #[track_caller]
+    pub fn capture(&self, event: &Value) -> impl Future<Output = Value> + use<> {
+        let invoked = self.invoke(CAPTURE, event);
+        let caller = std::panic::Location::caller();
+        async move {
+            let invoked = invoked.await;
+            assert!(
+                invoked.function_error.is_none(),
+                "{caller}: conversation-capture failed: {}",
+                String::from_utf8_lossy(&invoked.payload)
+            );
+            serde_json::from_slice(&invoked.payload).unwrap()
+        }
+    }
+
+    /// Invokes a function and expects an error: its `errorType` and `errorMessage`.
+    pub async fn refused(&self, function: &str, event: &Value) -> (String, String) {
+        let invoked = self.invoke(function, event).await;
+        let payload = String::from_utf8_lossy(&invoked.payload).into_owned();
+        assert!(
+            invoked.function_error.is_some(),
+            "{function} was expected to fail, it answered: {payload}"
+        );
+        let error: Value = serde_json::from_str(&payload).unwrap();
+        let text = |key: &str| error[key].as_str().unwrap_or_default().to_owned();
+        (text("errorType"), text("errorMessage"))
+    }
+
+    /// Invokes a function.
+    pub fn invoke(&self, function: &str, event: &Value) -> impl Future<Output = Invoked> + use<> {
+        let functions = self.stack.functions().clone();
+        let (function, payload) = (function.to_owned(), event.to_string().into_bytes());
+        async move { functions.invoke(&function, payload).await.unwrap() }
+    }
+
+    /// The one number that a query answers with, read as superuser.
+    pub async fn number(&self, query: &str, parameters: &[&(dyn ToSql + Sync)]) -> i64 {
+        let client = self.database.superuser().await.unwrap();
+        client.query_one(query, parameters).await.unwrap().get(0)
+    }
+
+    /// The value of the application's secret that holds `stage`, parsed.
+    pub fn secret(&self, stage: &str) -> Option<Value> {
+        use secrecy::ExposeSecret as _;
+        let text: SecretString = self.stack.secrets_manager().text(SECRET, stage)?;
+        Some(serde_json::from_str(text.expose_secret()).unwrap())
+    }
+
+    /// The version of the application's secret that holds `stage`.
+    pub fn version(&self, stage: &str) -> Option<String> {
+        let versions = self.stack.secrets_manager().stages(SECRET);
+        versions.into_iter().find_map(|(version, stages)| {
+            stages.iter().any(|held| held == stage).then_some(version)
+        })
+    }
+
+    /// Rotates the application's secret with `turnkeep rotate --wait` and expects success.
+    pub async fn rotate(&self) {
+        succeeded(
+            &self
+                .turnkeep(&[
+                    "rotate",
+                    "--function",
+                    ROTATION_ARN,
+                    "--days",
+                    "30",
+                    "--wait",
+                ])
+                .await,
+        );
+    }
+}
+
+/// How long a test waits for something that takes milliseconds on a free machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Expects a command to have ended well, else shows what it said.
+#[track_caller]
+pub fn succeeded(output: &Output) {
+    assert!(
+        output.status.success(),
+        "ended with {}\nstandard output:\n{}\nstandard error:\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+}
+
+/// A sample event of `events/`.
+pub fn event(file: &str) -> Value {
+    let path = local::Checkout::find()
+        .unwrap()
+        .root()
+        .join("events")
+        .join(file);
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
