@@ -40,6 +40,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("local", &["secrets", "aurora"]),
+    ("benches", &["local", "conversation"]),
     (
         "e2e",
         &[
