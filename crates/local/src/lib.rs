@@ -31,6 +31,7 @@ mod process;
 pub mod proxy;
 pub mod secrets_manager;
 pub mod stack;
+mod stub_s3;
 pub mod wait;
 
 pub use aws_json::ApiError;
@@ -43,3 +44,4 @@ pub use postgres::{Credentials, Database, Postgres, PostgresOptions, Server};
 pub use proxy::{Fault, FaultProxy};
 pub use secrets_manager::SecretsManager;
 pub use stack::{Stack, StackOptions};
+pub use stub_s3::{PutObject, StubS3};

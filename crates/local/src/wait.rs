@@ -57,7 +57,7 @@ pub async fn until<T>(
     clippy::disallowed_methods,
     reason = "there is no runtime whose thread could be blocked"
 )]
-pub(crate) fn blocking_until<T>(
+pub fn blocking_until<T>(
     what: impl Into<String>,
     deadline: Duration,
     mut condition: impl FnMut() -> Option<T>,

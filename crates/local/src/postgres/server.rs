@@ -72,6 +72,15 @@ impl Server {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
 
+    /// The server's own certificate, PEM, and its private key, which only the server's user and root can read: for a
+    /// program that looks into the connections to it.
+    pub fn certificate_and_key(&self) -> (PathBuf, PathBuf) {
+        (
+            self.ca_file.with_file_name("server.crt"),
+            self.ca_file.with_file_name("server.key"),
+        )
+    }
+
     /// What the RDS master user is: a login that may create roles and databases, and no superuser. One for the whole
     /// server, because from PostgreSQL 16 on only the creator of a role may administer it.
     pub fn master(&self) -> &Credentials {
