@@ -57,7 +57,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// Who may use a client of AWS: one crate for each service, so that no SDK type has to cross a crate border, and what
 /// stands in for AWS in tests.
 const SPEAKS_TO_AWS: &[(&str, &[&str])] = &[
-    ("aws-sdk-s3", &["archive", "local", "e2e"]),
+    ("aws-sdk-s3", &["archive", "local", "benches", "e2e"]),
     ("aws-sdk-secretsmanager", &["secrets", "local", "e2e"]),
     ("aws-sdk-lambda", &["cli", "local", "e2e"]),
     ("aws-sdk-cloudwatchlogs", &["cli", "local", "e2e"]),

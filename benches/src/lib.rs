@@ -1,0 +1,23 @@
+//! What Turnkeep costs, measured beside the least that could do its work.
+//!
+//! The runner (`turnkeep-bench`) starts release binaries as Lambda does and measures them from outside: time on the wire,
+//! CPU by the kernel's accounting, statements by `pg_stat_statements`, flushes by a proxy. Two programs of this crate are
+//! the yardsticks. `hello` is `lambda_runtime` and nothing else. `floor` sends S3 and PostgreSQL the very bytes that
+//! `conversation-capture` sent them, recorded beforehand, and does nothing else: what capture costs above it is what our
+//! own code costs.
+//!
+//! The machine decides every absolute figure, so that figures are compared only within one run, in which the programs take
+//! turns. Start at `run::all`.
+
+pub mod command;
+mod compare;
+mod events;
+mod figures;
+mod process;
+mod recorder;
+mod run;
+mod runtime_api;
+pub mod script;
+mod setting;
+mod start;
+mod warm;

@@ -1,0 +1,115 @@
+//! One run: everything that is measured, in its order.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use crate::figures::{Figure, Figures, Machine, Unit};
+use crate::setting::Setting;
+use crate::{start, warm};
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Effort {
+    /// Starts of each program.
+    pub(crate) starts: usize,
+    /// By what the numbers of invocations are divided.
+    divisor: usize,
+}
+
+/// Where to find files whose sizes count.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sizes {
+    /// The folder with the functions' zips; without it no sizes are taken.
+    pub(crate) packages: Option<PathBuf>,
+}
+
+/// The most a function's zip may weigh, and what it should: MiB.
+const ZIPS: [(&str, f64, f64); 2] = [
+    ("conversation-capture", 5.0, 4.5),
+    ("secret-rotation", 4.5, 4.0),
+];
+
+impl Effort {
+    /// Enough for medians that two runs agree on.
+    pub(crate) const FULL: Self = Self {
+        starts: 31,
+        divisor: 1,
+    };
+    /// Enough to see that it runs.
+    pub(crate) const QUICK: Self = Self {
+        starts: 5,
+        divisor: 10,
+    };
+
+    pub(crate) fn of(self, invocations: usize) -> usize {
+        invocations / self.divisor
+    }
+}
+
+/// Measures everything.
+///
+/// # Errors
+/// If a part of the stack does not start, or a measured program does not do its work.
+pub(crate) async fn all(effort: Effort, sizes: &Sizes) -> Result<Figures> {
+    progress("starting PostgreSQL, the AWS API and a stub S3");
+    let setting = Setting::start().await?;
+    let mut figures = Figures {
+        machine: machine(&setting, effort.divisor > 1)?,
+        figures: Vec::new(),
+    };
+    progress("starts");
+    start::measure(&setting, effort, &mut figures).await?;
+    warm::measure(&setting, effort, &mut figures).await?;
+    if let Some(folder) = &sizes.packages {
+        for (function, now, aim) in ZIPS {
+            let path = folder.join(format!("{function}.zip"));
+            let file = fs::metadata(&path).with_context(|| format!("find {}", path.display()))?;
+            let bytes = f64::from(u32::try_from(file.len())?);
+            let figure = Figure::new(&format!("size, {function}.zip"), Unit::Bytes, bytes);
+            figures.add(figure.limited(now * MEBIBYTE, aim * MEBIBYTE));
+        }
+    }
+    Ok(figures)
+}
+
+const MEBIBYTE: f64 = 1024.0 * 1024.0;
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a run is told from others by its day"
+)]
+fn machine(setting: &Setting, quick: bool) -> Result<Machine> {
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo")?;
+    let processor = cpuinfo
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .map_or("unknown", |rest| rest.trim_start_matches([' ', '\t', ':']));
+    let described = Command::new("git")
+        .args(["describe", "--always", "--dirty"])
+        .output();
+    // A checkout without git is measured all the same.
+    let version = described.map_or_else(|_| Vec::new(), |described| described.stdout);
+    Ok(Machine {
+        date: OffsetDateTime::now_utc().format(format_description!("[year]-[month]-[day]"))?,
+        processor: processor.to_owned(),
+        cores: std::thread::available_parallelism()?.get(),
+        kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?
+            .trim()
+            .to_owned(),
+        postgresql: setting.stack.server().version,
+        version: String::from_utf8_lossy(&version).trim().to_owned(),
+        quick,
+    })
+}
+
+/// Says what goes on, to the person.
+pub(crate) fn progress(line: &str) {
+    // Nobody may be reading any more.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

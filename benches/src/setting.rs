@@ -1,0 +1,205 @@
+//! What the measured programs run in: the local stack with a stub S3, a database for each program, and their environments.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use local::stack::{CAPTURE, ROTATION};
+use local::{Database, Stack, StackOptions, StubS3};
+use secrecy::ExposeSecret as _;
+use serde::Deserialize;
+use tempfile::TempDir;
+
+use crate::process::Program;
+use crate::script;
+
+/// The application's secret.
+const SECRET: &str = "bench";
+/// Its login role.
+const USER: &str = "bench_app";
+
+/// The stack, with tables, roles and a secret that `turnkeep` has made.
+pub(crate) struct Setting {
+    pub(crate) stack: Stack,
+    pub(crate) s3: StubS3,
+    /// The database that others are copied from.
+    template: Database,
+    login: Login,
+    folder: TempDir,
+}
+
+/// What matters of the application's secret.
+#[derive(Deserialize)]
+struct Login {
+    username: String,
+    password: String,
+}
+
+/// A database and a bucket of one measured program.
+pub(crate) struct Home {
+    pub(crate) dbname: String,
+    pub(crate) bucket: String,
+}
+
+impl Setting {
+    pub(crate) async fn start() -> Result<Self> {
+        let stack = Stack::start(StackOptions::from_environment()?).await?;
+        let template = stack.database("bench").await?;
+        let master_secret = stack.master_secret()?;
+        let made = Command::new(stack.function_directory().join("turnkeep"))
+            .args(["create-tables", "--create-secret", "--app-user", USER])
+            .args(["--secret", SECRET, "--master-secret", &master_secret])
+            .args(["--host", &template.server.host])
+            .args(["--port", &template.server.port.to_string()])
+            .args(["--dbname", &template.name])
+            .env_clear()
+            .envs(stack.environment())
+            .env("DB_CA_BUNDLE", &template.server.ca_file)
+            .output()
+            .context("run turnkeep")?;
+        let said = String::from_utf8_lossy(&made.stderr);
+        ensure!(made.status.success(), "turnkeep create-tables: {said}");
+        let secret = stack.secrets_manager().text(SECRET, "AWSCURRENT");
+        let secret = secret.context("turnkeep made no secret")?;
+        Ok(Self {
+            login: serde_json::from_str(secret.expose_secret())?,
+            s3: StubS3::start()?,
+            folder: tempfile::tempdir()?,
+            template,
+            stack,
+        })
+    }
+
+    /// An empty database with tables, under a name of its own.
+    pub(crate) async fn home(&self, name: &str) -> Result<Home> {
+        let dbname = format!("bench_{}", name.replace('-', "_"));
+        let copy = format!("CREATE DATABASE {dbname} TEMPLATE {}", self.template.name);
+        let client = self.stack.server().superuser("postgres").await?;
+        client.batch_execute(&copy).await?;
+        Ok(Home {
+            dbname,
+            bucket: format!("bench-{name}"),
+        })
+    }
+
+    /// How many events, messages and statements a home has seen, so that a program which skips work is no fast one.
+    pub(crate) async fn rows(&self, home: &Home) -> Result<(i64, i64)> {
+        let client = self.stack.server().superuser(&home.dbname).await?;
+        let count = "SELECT (SELECT count(*) FROM capture_events), (SELECT count(*) FROM messages)";
+        let row = client.query_one(count, &[]).await?;
+        Ok((row.get(0), row.get(1)))
+    }
+
+    /// How many statements the application has sent to a home's database.
+    pub(crate) async fn statements(&self, home: &Home) -> Result<i64> {
+        let client = self.stack.server().superuser("postgres").await?;
+        let calls = "SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_statements s
+            JOIN pg_database d ON d.oid = s.dbid JOIN pg_roles r ON r.oid = s.userid
+            WHERE d.datname = $1 AND r.rolname = $2";
+        let row = client.query_one(calls, &[&home.dbname, &USER]).await?;
+        Ok(row.get(0))
+    }
+
+    /// `lambda_runtime` and nothing else.
+    pub(crate) fn hello(&self) -> Program {
+        self.program("hello", "hello", BTreeMap::new())
+    }
+
+    /// `conversation-capture` as the template deploys it; it finds no secret, and so connects to no database.
+    pub(crate) fn capture_without_database(&self) -> Program {
+        self.program(
+            "capture",
+            CAPTURE,
+            self.variables([
+                ("TURNKEEP_SECRET", "there-is-none".to_owned()),
+                ("CONVERSATIONS_BUCKET", "none".to_owned()),
+            ]),
+        )
+    }
+
+    /// `secret-rotation` as the template deploys it.
+    pub(crate) fn rotation(&self) -> Program {
+        self.program("rotation", ROTATION, self.variables([]))
+    }
+
+    /// `conversation-capture` at home.
+    pub(crate) fn capture(&self, home: &Home) -> Program {
+        self.capture_at(home, self.template.server.port)
+    }
+
+    /// As [`Setting::capture`], with something between it and the database.
+    pub(crate) fn capture_at(&self, home: &Home, port: u16) -> Program {
+        let ca_file = self.template.server.ca_file.to_string_lossy();
+        self.program(
+            "capture",
+            CAPTURE,
+            self.variables([
+                ("TURNKEEP_SECRET", SECRET.to_owned()),
+                ("CONVERSATIONS_BUCKET", home.bucket.clone()),
+                ("DB_CA_BUNDLE", ca_file.into_owned()),
+                ("DB_PORT", port.to_string()),
+                ("DB_NAME", home.dbname.clone()),
+                ("AWS_ENDPOINT_URL_S3", self.s3.endpoint()),
+            ]),
+        )
+    }
+
+    /// The floor at home, with a script or without.
+    pub(crate) fn floor(&self, home: &Home, script: Option<&script::Script>) -> Result<Program> {
+        let file = |kind: &str| {
+            self.folder
+                .path()
+                .join(format!("{}.{kind}.json", home.dbname))
+        };
+        let path = script.is_some().then(|| file("script"));
+        if let (Some(script), Some(path)) = (script, &path) {
+            script.write(path)?;
+        }
+        let server = &self.template.server;
+        let setting = script::Setting {
+            script: path,
+            bucket: home.bucket.clone(),
+            host: server.host.clone(),
+            port: server.port,
+            dbname: home.dbname.clone(),
+            username: self.login.username.clone(),
+            password: self.login.password.clone(),
+            ca_file: server.ca_file.clone(),
+        };
+        let setting_file = file("setting");
+        fs::write(&setting_file, serde_json::to_vec(&setting)?)?;
+        let variables = self.variables([("AWS_ENDPOINT_URL_S3", self.s3.endpoint())]);
+        let mut program = self.program("floor", "floor", variables);
+        program.arguments.push(OsString::from(setting_file));
+        Ok(program)
+    }
+
+    fn variables<const N: usize>(&self, more: [(&str, String); N]) -> BTreeMap<String, String> {
+        let mut variables = self.stack.environment();
+        variables.extend(more.map(|(name, value)| (name.to_owned(), value)));
+        variables
+    }
+
+    fn program(
+        &self,
+        name: &'static str,
+        binary: &str,
+        variables: BTreeMap<String, String>,
+    ) -> Program {
+        Program {
+            name,
+            binary: self.binary(binary),
+            arguments: Vec::new(),
+            variables,
+            log: self.folder.path().join(format!("{name}.log")),
+        }
+    }
+
+    /// All release binaries lie in one folder, those of this crate too.
+    fn binary(&self, name: &str) -> PathBuf {
+        self.stack.function_directory().join(name)
+    }
+}
