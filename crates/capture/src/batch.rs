@@ -38,7 +38,7 @@ impl Batch {
         let mut batch = match source::unwrap(clean.text())? {
             Payload::Direct => Self {
                 source: Source::Direct,
-                items: vec![Item::direct(payload, request_id, layout)],
+                items: vec![Item::direct(payload, &clean, request_id, layout)],
             },
             Payload::Sqs(messages) => Self {
                 source: Source::Sqs,

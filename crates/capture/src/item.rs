@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use archive::Put;
 use conversation::{
-    AdaptError, Capture, Delivery, Layout, Object, Quarantine, Sanitized, adapt, sanitize,
+    AdaptError, Capture, Clean, Delivery, Layout, Object, Quarantine, Sanitized, adapt, sanitize,
 };
 use store::Status;
 
@@ -75,6 +75,13 @@ pub(crate) enum Reason {
     },
 }
 
+/// What was made of an input.
+struct Read {
+    repaired: Sanitized,
+    entries: Vec<Entry>,
+    verdict: Verdict,
+}
+
 /// What is decided about an item as a whole.
 enum Verdict {
     /// Nothing: its captures decide.
@@ -99,55 +106,46 @@ pub(crate) enum Outcome<'a> {
 }
 
 impl Item {
-    /// Reads a direct invocation's payload.
-    pub(crate) fn direct(payload: &str, request_id: &str, layout: Layout) -> Self {
-        Self::read(
-            Delivery::direct(Some(request_id)),
-            payload.to_owned(),
-            layout,
-        )
+    /// Reads a direct invocation's payload, which has been cleaned and found to be no envelope.
+    pub(crate) fn direct(
+        payload: &str,
+        clean: &Clean<'_>,
+        request_id: &str,
+        layout: Layout,
+    ) -> Self {
+        let delivery = Delivery::direct(Some(request_id));
+        let read = Read::new(clean, &delivery, layout);
+        Self::new(delivery, payload.to_owned(), read)
     }
 
     /// Reads a queue's message.
     pub(crate) fn of_message(message: Message, layout: Layout) -> Self {
+        let clean = sanitize::clean(message.body.as_bytes());
+        let read = match source::bare(clean.text()) {
+            Ok(()) => Read::new(&clean, &message.delivery, layout),
+            Err(error) => Read {
+                repaired: clean.sanitized(),
+                entries: Vec::new(),
+                verdict: Verdict::Failed(error.into()),
+            },
+        };
+        drop(clean);
         Self {
             message_id: Some(message.id),
             group: message.group,
-            ..Self::read(message.delivery, message.body, layout)
+            ..Self::new(message.delivery, message.body, read)
         }
     }
 
-    fn read(delivery: Delivery, input: String, layout: Layout) -> Self {
-        let clean = sanitize::clean(input.as_bytes());
-        let repaired = clean.sanitized();
-        let captures = match source::bare(clean.text()) {
-            Ok(()) => adapt::captures(&clean, &delivery).map_err(|error| match error {
-                error @ AdaptError::NotJson { .. } => {
-                    Verdict::ToPutAside(Reason::Unreadable(error))
-                }
-                error => Verdict::Failed(error.into()),
-            }),
-            Err(error) => Err(Verdict::Failed(error.into())),
-        };
-        let (entries, verdict) = match captures {
-            Ok(captures) => (
-                captures
-                    .into_iter()
-                    .map(|capture| Entry::new(capture, layout))
-                    .collect(),
-                Verdict::Open,
-            ),
-            Err(verdict) => (Vec::new(), verdict),
-        };
-        drop(clean);
+    fn new(delivery: Delivery, input: String, read: Read) -> Self {
         Self {
             message_id: None,
             group: None,
             delivery,
             input,
-            repaired,
-            entries,
-            verdict,
+            repaired: read.repaired,
+            entries: read.entries,
+            verdict: read.verdict,
         }
     }
 
@@ -294,6 +292,27 @@ impl Item {
                 Reason::Conflict { event_id } => CaptureError::Conflict { event_id, key },
                 Reason::Foreign { event_id } => CaptureError::Foreign { event_id, key },
             }),
+        }
+    }
+}
+
+impl Read {
+    fn new(clean: &Clean<'_>, delivery: &Delivery, layout: Layout) -> Self {
+        let (entries, verdict) = match adapt::captures(clean, delivery) {
+            Ok(captures) => {
+                let entries = captures.into_iter();
+                let entries = entries.map(|capture| Entry::new(capture, layout));
+                (entries.collect(), Verdict::Open)
+            }
+            Err(error @ AdaptError::NotJson { .. }) => {
+                (Vec::new(), Verdict::ToPutAside(Reason::Unreadable(error)))
+            }
+            Err(error) => (Vec::new(), Verdict::Failed(error.into())),
+        };
+        Self {
+            repaired: clean.sanitized(),
+            entries,
+            verdict,
         }
     }
 }

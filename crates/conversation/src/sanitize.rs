@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr2;
+
 /// Text that can be parsed and stored: UTF-8 without U+0000 and without unpaired surrogate escapes.
 ///
 /// Made only by [`clean`].
@@ -99,8 +101,9 @@ fn escapes<'a>(text: &'a str, sanitized: &mut Sanitized) -> Cow<'a, str> {
     let mut kept = 0;
     let mut position = 0;
     while let Some(found) = text
+        .as_bytes()
         .get(position..)
-        .and_then(|rest| rest.find(['\\', '\0']))
+        .and_then(|rest| memchr2(b'\\', 0, rest))
     {
         position += found;
         let (count, length, replacement) = match Sequence::at(text, position) {
