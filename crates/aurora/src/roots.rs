@@ -2,10 +2,14 @@
 //!
 //! `roots/PROVENANCE.md` says where they come from, which regions are missing, and how to refresh them.
 
+use rustls::pki_types::{Der, TrustAnchor};
+
 /// The roots of Amazon RDS, Aurora and RDS Proxy as PEM, with a comment line before each certificate.
-///
-/// PEM, because a diff of it can be reviewed; whoever parses it does so once per process.
 pub(crate) const AMAZON_RDS_PEM: &str = include_str!("../roots/amazon-rds.pem");
+
+/// The same roots, parsed when this crate was built.
+pub(crate) static AMAZON_RDS: &[TrustAnchor<'static>] =
+    include!(concat!(env!("OUT_DIR"), "/anchors.rs"));
 
 #[cfg(test)]
 mod tests {
@@ -57,6 +61,10 @@ mod tests {
             assert!(distinct.insert(bytes.to_vec()), "twice: {comment}");
         }
         assert_eq!(store.len(), COUNT);
+        assert_eq!(
+            store.roots, AMAZON_RDS,
+            "what is built in is what the file says"
+        );
     }
 
     #[test]

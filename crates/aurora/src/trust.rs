@@ -49,9 +49,11 @@ pub enum TrustError {
 }
 
 impl Trust {
-    /// The roots of Amazon RDS, built in. Parses some ninety certificates: make it once.
+    /// The roots of Amazon RDS, built in.
     pub fn amazon_rds() -> Result<Self, TrustError> {
-        Self::from_pem(Self::amazon_rds_pem().as_bytes())
+        Self::new(RootCertStore {
+            roots: crate::roots::AMAZON_RDS.to_vec(),
+        })
     }
 
     /// The built-in roots as PEM, for programs that take a file.
@@ -71,6 +73,10 @@ impl Trust {
         if roots.is_empty() {
             return Err(TrustError::Empty);
         }
+        Self::new(roots)
+    }
+
+    fn new(roots: RootCertStore) -> Result<Self, TrustError> {
         let count = roots.len();
         // Named and not the process-wide default, which panics once a second provider is linked.
         let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))

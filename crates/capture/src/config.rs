@@ -6,6 +6,7 @@ use aurora_session::Trust;
 use conversation::Layout;
 use startup::config::{ConfigError, Reader};
 use startup::environment::{self, Environment};
+use startup::https::HttpsRoots;
 use store::Ownership;
 
 /// Project name of the original, from which the secret's name is made where neither is set.
@@ -36,6 +37,8 @@ pub struct Config {
     pub ownership: Ownership,
     /// Time that a connect may take, within the invocation's own.
     pub connect_budget: Duration,
+    /// Roots of trust for HTTPS to AWS.
+    pub https_roots: HttpsRoots,
 }
 
 /// What stands between this function and the database (`DB_POOLER`).
@@ -89,6 +92,7 @@ impl Config {
                         .filter(|seconds| CONNECT_BUDGET_SECONDS.contains(seconds))
                 })
                 .map_or(DEFAULT_CONNECT_BUDGET, Duration::from_secs),
+            https_roots: HttpsRoots::of_function(&mut reader),
         };
         reader.finish(config)
     }

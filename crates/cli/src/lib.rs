@@ -60,9 +60,11 @@ async fn verb(
     let options = &arguments.options;
     let settings = Settings::new(options, environment)?;
     let aws = startup::aws::load(&startup::aws::Options {
+        https_roots: settings.https_roots.clone(),
         region: options.region.clone(),
         profile: options.profile.clone(),
         endpoint_url: options.endpoint_url.clone(),
+        only_environment_credentials: false,
     })
     .await;
     if aws.region().is_none() {

@@ -8,6 +8,7 @@ use startup::environment::{
     CONNECT_BUDGET_SECONDS, DB_CA_BUNDLE, DB_HOST, DB_NAME, DB_PORT, Environment, PROJECT_NAME,
     TURNKEEP_SECRET,
 };
+use startup::https::HttpsRoots;
 
 use crate::args::Options;
 
@@ -28,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) dbname: Option<String>,
     /// Roots of trust, if not the built-in ones.
     pub(crate) ca_bundle: Option<PathBuf>,
+    /// Roots of trust for HTTPS to AWS.
+    pub(crate) https_roots: HttpsRoots,
     /// What one connect may take where no `--timeout` is given.
     pub(crate) connect_budget: Duration,
     /// `--timeout`.
@@ -57,6 +60,7 @@ impl Settings {
                 .ca_bundle
                 .clone()
                 .or_else(|| reader.optional(&DB_CA_BUNDLE).map(PathBuf::from)),
+            https_roots: HttpsRoots::of_command(&mut reader),
             connect_budget: reader
                 .with(&CONNECT_BUDGET_SECONDS, |text| {
                     text.parse()

@@ -6,6 +6,7 @@ use aurora::{Tls, Trust};
 use secrets::{DocumentError, PasswordRules, PasswordSettings};
 use startup::config::{ConfigError, Reader};
 use startup::environment::{self, Environment};
+use startup::https::HttpsRoots;
 
 const DEFAULT_CONNECT_BUDGET: Duration = Duration::from_secs(8);
 const CONNECT_BUDGET_SECONDS: std::ops::RangeInclusive<u64> = 1..=900;
@@ -27,6 +28,8 @@ pub struct Config {
     pub trust: Option<Trust>,
     /// Time that a connect may take, within the invocation's own.
     pub connect_budget: Duration,
+    /// Roots of trust for HTTPS to AWS.
+    pub https_roots: HttpsRoots,
     /// Database host instead of the secret's.
     pub host: Option<String>,
     /// Database port instead of the secret's.
@@ -73,6 +76,7 @@ impl Config {
                         .filter(|seconds| CONNECT_BUDGET_SECONDS.contains(seconds))
                 })
                 .map_or(DEFAULT_CONNECT_BUDGET, Duration::from_secs),
+            https_roots: HttpsRoots::of_function(&mut reader),
             host: reader.optional(&environment::DB_HOST),
             port: reader.with(&environment::DB_PORT, |text| {
                 text.parse().ok().filter(|port| *port != 0)

@@ -2,19 +2,40 @@
 
 use std::time::Duration;
 
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 
-/// What a person may set over the SDK's own variables and files; a function sets nothing.
+use crate::environment::{AWS_ACCESS_KEY_ID, Environment};
+use crate::https::HttpsRoots;
+
+/// What is set over the SDK's own variables and files; a function sets what it knows of Lambda.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// Roots of trust for HTTPS.
+    pub https_roots: HttpsRoots,
+    /// Whether the environment's credentials are the only ones.
+    pub only_environment_credentials: bool,
     /// Region, as `--region` of the AWS CLI.
     pub region: Option<String>,
     /// Profile of the shared configuration files, as `--profile` of the AWS CLI.
     pub profile: Option<String>,
     /// Endpoint of every service, as `--endpoint-url` of the AWS CLI.
     pub endpoint_url: Option<String>,
+}
+
+impl Options {
+    /// What a function sets. Lambda puts its credentials into the environment; without the chain of every other place
+    /// where credentials may be, a start has a sixth less to do. Elsewhere, as under `cargo lambda watch`, they may come
+    /// from a profile.
+    pub fn of_function(environment: &Environment, https_roots: &HttpsRoots) -> Self {
+        Self {
+            https_roots: https_roots.clone(),
+            only_environment_credentials: environment.value(&AWS_ACCESS_KEY_ID).is_some(),
+            ..Self::default()
+        }
+    }
 }
 
 /// Loads region, credentials and endpoint as every AWS program does, with the time limits that the SDK leaves open.
@@ -32,6 +53,12 @@ pub async fn load(options: &Options) -> SdkConfig {
                 .build(),
         )
         .retry_config(RetryConfig::standard().with_max_attempts(3));
+    if options.only_environment_credentials {
+        loader = loader.credentials_provider(EnvironmentVariableCredentialsProvider::new());
+    }
+    if let Some(client) = options.https_roots.client() {
+        loader = loader.http_client(client);
+    }
     if let Some(region) = &options.region {
         loader = loader.region(Region::new(region.clone()));
     }

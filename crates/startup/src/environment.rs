@@ -156,6 +156,19 @@ variables! {
     BOOTSTRAP_SECRET = {
         aliases: [], read_by: "rotation", accepted: "a secret name or ARN", default: "none: the secret's own user migrates",
     };
+    /// PEM file with the roots that the certificates of AWS's endpoints must chain to, as the AWS CLI has it.
+    AWS_CA_BUNDLE = {
+        aliases: [], read_by: "capture, rotation, cli", accepted: "the path of a readable PEM file",
+        default: "functions: the built-in roots of Amazon Trust Services (in the China and isolated partitions the system's); cli: the system's roots",
+    };
+    /// Access key of a function's role: where it is set, its credentials are looked for nowhere but in the environment.
+    AWS_ACCESS_KEY_ID = {
+        aliases: [], read_by: "capture, rotation", accepted: "set by Lambda", default: "the SDK's chain of providers",
+    };
+    /// Region, in which the SDK looks for AWS's endpoints, and by which a function knows who signs for them.
+    AWS_REGION = {
+        aliases: [], read_by: "capture, rotation, cli", accepted: "the name of a region", default: "functions: set by Lambda; cli: from the profile",
+    };
     /// Level of Turnkeep's own log lines; other crates' lines are kept at `WARN`, so that no payload is printed.
     AWS_LAMBDA_LOG_LEVEL = {
         aliases: ["RUST_LOG"], read_by: "capture, rotation", accepted: "`TRACE`, `DEBUG`, `INFO`, `WARN` or `ERROR`", default: "`INFO`",

@@ -9,6 +9,7 @@ pub mod aws;
 pub mod config;
 pub mod deadline;
 pub mod environment;
+pub mod https;
 pub mod logging;
 pub mod metrics;
 pub mod report;
