@@ -43,11 +43,22 @@ pub(crate) fn text_files() -> Vec<TextFile> {
 
 /// Every Rust file, scanned.
 pub(crate) fn rust_files() -> Vec<Source> {
-    text_files()
+    let mut sources: Vec<_> = text_files()
         .iter()
         .filter(|file| has_extension(&file.path, "rs"))
         .map(|file| Source::scan(&file.path, &file.text))
-        .collect()
+        .collect();
+    let tests: Vec<_> = sources.iter().flat_map(Source::test_modules).collect();
+    for source in &mut sources {
+        let below = |module: &String| {
+            let rest = source.path.strip_prefix(module.as_str());
+            rest.is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+        };
+        if tests.iter().any(below) {
+            source.is_all_tests();
+        }
+    }
+    sources
 }
 
 /// Whether a path ends with `.` and an extension.

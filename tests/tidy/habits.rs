@@ -1,7 +1,7 @@
 //! Habits of the house, line by line.
 
 use crate::checkout::{self, TextFile};
-use crate::source::Source;
+use crate::source::{Source, words};
 use crate::{Violation, demand_none};
 
 /// How long a file may be before it should become two.
@@ -13,64 +13,44 @@ const LONG_FILES: &[(&str, &str)] = &[];
 /// Files of tests that may sleep: those whose subject is the passing of time.
 const SLEEPERS: &[(&str, &str)] = &[];
 
-fn length(source: &Source) -> Option<Violation> {
-    let excused = LONG_FILES.iter().any(|(path, _)| *path == source.path);
-    // What follows the last line break is no line.
-    let lines = source.code.len() - 1;
-    (lines > LINES && !excused).then(|| {
+fn length(file: &TextFile) -> Option<Violation> {
+    let excused = LONG_FILES.iter().any(|(path, _)| *path == file.path);
+    let lines = file.text.lines().count();
+    (lines > LINES && is_written(file) && !excused).then(|| {
         Violation::new(
-            &source.path,
+            &file.path,
             LINES,
             format!("{lines} lines are two subjects: split the file"),
         )
     })
 }
 
-/// An error printed by `%error` or inside a text loses its causes; `startup::report` prints the whole chain.
-fn half_printed_errors(source: &Source) -> Vec<Violation> {
-    const SIGILS: [&str; 5] = ["%err,", "%err)", "%error,", "%error)", "%e,"];
-    let sigil = source.lines().filter(|(line, code)| {
-        let spaced = format!("{code})");
-        !source.is_test(*line) && SIGILS.iter().any(|sigil| spaced.contains(sigil))
-    });
-    let sigil = sigil.map(|(line, _)| {
-        Violation::new(
-            &source.path,
-            line,
-            "log the whole chain of causes, not `%error`",
-        )
-    });
-    let in_text = source.literals.iter().filter(|literal| {
-        let code = |line: usize| {
-            line.checked_sub(1)
-                .and_then(|index| source.code.get(index))
-                .map_or("", String::as_str)
-        };
-        let message_of_an_error = code(literal.line).contains("#[error(")
-            || code(literal.line - 1).trim_end().ends_with("#[error(");
-        message_of_an_error
-            && ["{source}", "{source:", "{cause}"]
-                .iter()
-                .any(|field| literal.text.contains(field))
-    });
-    let in_text = in_text.map(|literal| {
-        Violation::new(
-            &source.path,
-            literal.line,
-            "an error tells its own sentence; its source tells the next",
-        )
-    });
-    sigil.chain(in_text).collect()
+/// Whether a person writes the file line by line; data, locks and pages may be as long as they are.
+fn is_written(file: &TextFile) -> bool {
+    ["rs", "sql", "py", "sh"]
+        .iter()
+        .any(|extension| checkout::has_extension(&file.path, extension))
 }
 
 fn sleeping_tests(source: &Source) -> Vec<Violation> {
     if SLEEPERS.iter().any(|(path, _)| *path == source.path) {
         return Vec::new();
     }
-    let sleeps = |code: &str| code.contains("sleep(") || code.contains("sleep_until(");
+    // Also under another name: then the name is in the `use`.
+    const PAUSES: [&str; 7] = [
+        "sleep",
+        "sleep_ms",
+        "sleep_until",
+        "interval",
+        "interval_at",
+        "park_timeout",
+        "recv_timeout",
+    ];
     source
         .lines()
-        .filter(|(line, code)| source.is_test(*line) && sleeps(code))
+        .filter(|(line, code)| {
+            source.is_test(*line) && words(code).any(|(_, word)| PAUSES.contains(&word))
+        })
         .map(|(line, _)| {
             Violation::new(
                 &source.path,
@@ -81,16 +61,69 @@ fn sleeping_tests(source: &Source) -> Vec<Violation> {
         .collect()
 }
 
-/// `#[expect]` goes when its reason has gone; `#[allow]` stays for ever.
+/// `#[expect]` goes when its reason has gone; `#[allow]` stays for ever, also inside `#[cfg_attr]`.
 fn silenced_lints(source: &Source) -> Vec<Violation> {
+    let is_attribute = |code: &str| {
+        words(code).any(|(place, word)| {
+            let before = code[..place].trim_end();
+            word == "allow"
+                && code[place + word.len()..].trim_start().starts_with('(')
+                && (before.is_empty() || before.ends_with(['[', ',', '(']))
+        })
+    };
     source
         .lines()
-        .filter(|(_, code)| code.contains("#[allow(") || code.contains("#![allow("))
+        .filter(|(_, code)| is_attribute(code))
         .map(|(line, _)| {
             Violation::new(
                 &source.path,
                 line,
                 "`#[expect(…, reason = \"…\")]` instead of `#[allow]`",
+            )
+        })
+        .collect()
+}
+
+/// What the manifest of the workspace allows has its reason in a comment above; several may share one.
+fn lints_allowed_without_reason(manifest: &TextFile) -> Vec<Violation> {
+    let mut section = "";
+    let mut reasoned = false;
+    let mut violations = Vec::new();
+    for (index, line) in manifest.text.lines().enumerate() {
+        if line.starts_with('[') {
+            section = line;
+        }
+        let allows = section.contains("lints") && line.contains("\"allow\"");
+        if allows && !reasoned {
+            let rule = "say in a comment above why this lint is allowed";
+            violations.push(Violation::new(&manifest.path, index + 1, rule));
+        }
+        reasoned = line.starts_with('#') || allows && reasoned;
+    }
+    violations
+}
+
+/// Lints that a build file turns off on the compiler's command line.
+fn lints_turned_off(file: &TextFile) -> Vec<Violation> {
+    const FLAGS: [&str; 5] = [
+        "-A clippy",
+        "-Aclippy",
+        "-A warnings",
+        "-Awarnings",
+        "--cap-lints",
+    ];
+    let builds = ["Makefile", ".cargo/", ".ci/", "tools/"];
+    if !builds.iter().any(|part| file.path.starts_with(part)) {
+        return Vec::new();
+    }
+    let lines = file.text.lines().enumerate();
+    lines
+        .filter(|(_, line)| FLAGS.iter().any(|flag| line.contains(flag)))
+        .map(|(index, _)| {
+            Violation::new(
+                &file.path,
+                index + 1,
+                "a lint is set in Cargo.toml, with its reason",
             )
         })
         .collect()
@@ -164,22 +197,17 @@ fn pinned_sources(file: &TextFile) -> Vec<Violation> {
 
 #[test]
 fn no_file_is_too_long() {
-    let sources = checkout::rust_files();
-    demand_none(sources.iter().filter_map(length));
+    let files = checkout::text_files();
+    demand_none(files.iter().filter_map(length));
     for (path, reason) in LONG_FILES {
-        let long = sources
+        let long = files
             .iter()
-            .any(|source| source.path == *path && source.code.len() - 1 > LINES);
+            .any(|file| file.path == *path && file.text.lines().count() > LINES);
         assert!(
             long,
             "no longer too long, take it out of `LONG_FILES`: {path} ({reason})"
         );
     }
-}
-
-#[test]
-fn errors_are_printed_with_their_causes() {
-    demand_none(checkout::rust_files().iter().flat_map(half_printed_errors));
 }
 
 #[test]
@@ -197,6 +225,12 @@ fn tests_wait_instead_of_sleeping() {
 #[test]
 fn lints_are_expected_and_not_allowed() {
     demand_none(checkout::rust_files().iter().flat_map(silenced_lints));
+    let files = checkout::text_files();
+    demand_none(files.iter().flat_map(lints_turned_off));
+    let manifests = files
+        .iter()
+        .filter(|file| file.path.ends_with("Cargo.toml"));
+    demand_none(manifests.flat_map(lints_allowed_without_reason));
 }
 
 #[test]
@@ -227,35 +261,39 @@ mod tests {
 
     #[test]
     fn a_file_too_long_is_found() {
-        assert!(length(&product(&"\n".repeat(LINES + 1))).is_some());
-        assert!(length(&product(&"\n".repeat(LINES))).is_none());
-    }
-
-    #[test]
-    fn an_error_without_its_causes_is_found() {
-        let text = r#"
-            warn!(error = %err, "x");
-            warn!(%error);
-            warn!(share = 10 %errors, id = %event_id);
-            #[error("cannot read: {source}")]
-            #[error(
-                "cannot write: {source}")]
-            #[error("unknown source: {name}")]
-            println!("from {source}");
-        "#;
-        demand_lines(&half_printed_errors(&product(text)), &[2, 3, 5, 7]);
+        let long = |path: &str, lines: usize| length(&file(path, &"\n".repeat(lines))).is_some();
+        assert!(long("crates/store/src/lib.rs", LINES + 1));
+        assert!(long("crates/store/sql/ingest.sql", LINES + 1));
+        assert!(!long("crates/store/src/lib.rs", LINES));
+        assert!(!long("Cargo.lock", LINES + 1));
     }
 
     #[test]
     fn a_sleep_is_found_in_tests_only() {
-        let text = "fn pause() { sleep(JITTER).await; }\n#[cfg(test)]\nmod tests {\n  thread::sleep(SECOND);\n}";
-        demand_lines(&sleeping_tests(&product(text)), &[4]);
+        let text = "fn pause() { sleep(JITTER).await; }\n#[cfg(test)]\nmod tests {\n  thread::sleep(SECOND);\n  \
+            use tokio::time::{sleep as rest, timeout};\n  let ticks = time::interval(SECOND);\n  \
+            let sleeper = pg_sleep(); // sleep(1)\n}";
+        demand_lines(&sleeping_tests(&product(text)), &[4, 5, 6]);
     }
 
     #[test]
     fn a_lint_silenced_for_ever_is_found() {
-        let text = "#![allow(dead_code)]\n#[expect(dead_code, reason = \"x\")]\n// #[allow(in_a_comment)]\n#[allow(unused)]";
-        demand_lines(&silenced_lints(&product(text)), &[1, 4]);
+        let text = "#![allow(dead_code)]\n#[expect(dead_code, reason = \"x\")]\n// #[allow(in_a_comment)]\n\
+            #[allow(unused)]\n#[cfg_attr(test, allow(unused))]\n#[cfg_attr(\n    test,\n    allow(unused)\n)]\n\
+            policy.allow(unused); policy::allow(unused); fn allow(unused: u8) {}";
+        demand_lines(&silenced_lints(&product(text)), &[1, 4, 5, 8]);
+    }
+
+    #[test]
+    fn a_lint_turned_off_elsewhere_is_found() {
+        let manifest = "[workspace.lints.clippy]\ntodo = \"warn\"\n# Why.\none = \"allow\"\n\
+            two = { level = \"allow\", priority = 1 }\nthree = \"warn\"\nfour = \"allow\"\n[package]\nname = \"allow\"\n";
+        demand_lines(
+            &lints_allowed_without_reason(&file("Cargo.toml", manifest)),
+            &[7],
+        );
+        let flags = "[build]\nrustflags = [\"-Awarnings\"]\n";
+        demand_lines(&lints_turned_off(&file(".cargo/config.toml", flags)), &[2]);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 
 mod checkout;
 mod crates;
+mod errors;
 mod habits;
 mod names;
 mod source;

@@ -38,14 +38,9 @@ impl Source {
         {
             0
         } else {
-            // The house keeps tests last in a file.
-            let tests = code.windows(2).position(|pair| match pair {
-                [attribute, module] => {
-                    attribute.trim() == "#[cfg(test)]" && module.contains("mod ")
-                }
-                _ => false,
-            });
-            tests.unwrap_or(code.len())
+            // The house keeps tests last in a file. A module of tests in a file of its own may be declared anywhere.
+            let here = test_modules(&code).find(|(_, name)| name.is_none());
+            here.map_or(code.len(), |(line, _)| line - 1)
         };
         Self {
             path: path.to_owned(),
@@ -53,6 +48,22 @@ impl Source {
             literals: scanner.literals,
             product_lines,
         }
+    }
+
+    /// The files of the modules that this file declares as tests, without their ending: `a/b` stands for `a/b.rs` and for
+    /// all below `a/b/`.
+    pub(crate) fn test_modules(&self) -> impl Iterator<Item = String> {
+        let path = self.path.trim_end_matches(".rs");
+        let folder = ["/lib", "/main", "/mod"]
+            .iter()
+            .find_map(|root| path.strip_suffix(root))
+            .unwrap_or(path);
+        test_modules(&self.code).filter_map(move |(_, name)| Some(format!("{folder}/{}", name?)))
+    }
+
+    /// Makes all of the file tests.
+    pub(crate) fn is_all_tests(&mut self) {
+        self.product_lines = 0;
     }
 
     /// Whether a line, counted from 1, belongs to tests.
@@ -72,6 +83,27 @@ impl Source {
     pub(crate) fn crate_name(&self) -> Option<&str> {
         self.path.strip_prefix("crates/")?.split('/').next()
     }
+}
+
+/// The lines, counted from 1, of the attributes that make a module a test, with the module's name if it has its own file.
+fn test_modules(code: &[String]) -> impl Iterator<Item = (usize, Option<&str>)> {
+    code.iter().enumerate().filter_map(|(index, attribute)| {
+        if attribute.trim() != "#[cfg(test)]" {
+            return None;
+        }
+        let mut item = code.iter().skip(index + 1).map(|line| line.trim());
+        let module = item.find(|line| !line.starts_with("#["))?;
+        let name = module.split_once("mod ")?.1;
+        Some((index + 1, name.strip_suffix(';')))
+    })
+}
+
+/// The words of a text of code, each with its place in bytes.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let word = |character: char| character.is_alphanumeric() || character == '_';
+    text.split(move |character| !word(character))
+        .filter(|part| !part.is_empty())
+        .map(|part| (part.as_ptr().addr() - text.as_ptr().addr(), part))
 }
 
 struct Scanner<'a> {
@@ -237,9 +269,33 @@ fn last() {}"##;
         );
         assert!(!source.is_test(1));
         assert!(source.is_test(3));
+        assert!(
+            Source::scan("a.rs", "#[cfg(test)]\n#[expect(x)]\nmod tests {\n").is_test(3),
+            "an attribute stands between"
+        );
         assert!(Source::scan("tests/e2e/main.rs", "fn a() {}").is_test(1));
         assert!(
             !Source::scan("crates/one/src/lib.rs", "#[cfg(test)]\nuse a;\nfn a() {}").is_test(3)
         );
+    }
+
+    #[test]
+    fn a_test_module_in_a_file_of_its_own_makes_that_file_tests_and_no_line_here() {
+        let text = "#[cfg(test)]\nmod model;\nmod product;\nfn a() {}";
+        for (path, module) in [
+            ("crates/one/src/lib.rs", "crates/one/src/model"),
+            ("crates/one/src/two.rs", "crates/one/src/two/model"),
+            ("crates/one/src/two/mod.rs", "crates/one/src/two/model"),
+        ] {
+            let source = Source::scan(path, text);
+            assert!(!source.is_test(4));
+            assert_eq!(source.test_modules().collect::<Vec<_>>(), [module]);
+        }
+    }
+
+    #[test]
+    fn a_word_ends_where_its_letters_end() {
+        let found: Vec<_> = words("a.to_do(é, &b1)").collect();
+        assert_eq!(found, [(0, "a"), (2, "to_do"), (8, "é"), (13, "b1")]);
     }
 }
