@@ -5,14 +5,31 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::checkout::{self, TextFile};
-use crate::source::Source;
+use crate::source::{Source, words};
 use crate::{Violation, demand_none};
 
 /// The reference page of the deployed programs' environment; a test of `startup` keeps it equal to the code.
 const REFERENCE: &str = "docs/environment.md";
 
-/// Variables that others define: the AWS SDK and the Lambda runtime, PostgreSQL, the system, cargo.
-const FOREIGN: [&str; 7] = ["AWS_", "_HANDLER", "PG", "CARGO_", "RUST_", "PATH", "HOME"];
+/// Variables that others define (the AWS SDK and the Lambda runtime, PostgreSQL, moto, the system, cargo), and those between the
+/// local stack and the tests.
+const FOREIGN: [&str; 11] = [
+    "AWS_",
+    "_HANDLER",
+    "PG",
+    "CARGO_",
+    "RUST_",
+    "PATH",
+    "HOME",
+    "LC_ALL",
+    "MOTO_",
+    "PYTHON",
+    "TURNKEEP_LOCAL_",
+];
+
+/// The parts that the reference page speaks of, and variables that `startup` reads for them.
+const PARTS: [&str; 3] = ["capture", "rotation", "cli"];
+const READ_BY_STARTUP: [&str; 2] = ["AWS_LAMBDA_LOG_LEVEL", "AWS_LAMBDA_LOG_FORMAT"];
 
 /// Names in backticks in a Markdown page.
 fn documented(page: &str) -> BTreeSet<&str> {
@@ -32,16 +49,29 @@ fn is_variable(text: &str) -> bool {
         })
 }
 
-/// Names of variables that a Rust file reads or sets and nobody has documented.
+/// Names of variables that a Rust file reads or sets and nobody has documented, and ways past `startup::environment`.
 fn undocumented(source: &Source, known: &BTreeSet<&str>) -> Vec<Violation> {
-    let touches_environment = |line: usize| {
-        let code = source.code.get(line - 1).map_or("", String::as_str);
-        code.contains("env") || code.contains("Variable")
+    let code = |line: usize| {
+        source
+            .code
+            .get(line.wrapping_sub(1))
+            .map_or("", String::as_str)
     };
-    source
+    // A call may have its arguments on lines of their own.
+    let touches_environment = |line: usize| {
+        let before = code(line - 1).trim_end();
+        let call = if before.ends_with(['(', '=']) {
+            before
+        } else {
+            ""
+        };
+        let call = format!("{call}{}", code(line)).to_lowercase();
+        call.contains("env") || call.contains("variable")
+    };
+    let names = source
         .literals
         .iter()
-        .filter(|literal| !source.is_test(literal.line) && touches_environment(literal.line))
+        .filter(|literal| touches_environment(literal.line))
         .filter(|literal| is_variable(&literal.text) && !known.contains(literal.text.as_str()))
         .filter(|literal| {
             !FOREIGN
@@ -49,11 +79,65 @@ fn undocumented(source: &Source, known: &BTreeSet<&str>) -> Vec<Violation> {
                 .any(|prefix| literal.text.starts_with(prefix))
         })
         .map(|literal| {
-            Violation::new(
-                &source.path,
+            (
                 literal.line,
                 format!("document `{}` in {REFERENCE}", literal.text),
             )
+        });
+    let ways_past = source
+        .lines()
+        .filter(|(_, code)| {
+            makes_a_variable(&source.path, code) || reads_by_clap(&source.path, code)
+        })
+        .map(|(line, _)| {
+            (
+                line,
+                "variables are constants of `startup::environment`".to_owned(),
+            )
+        });
+    names
+        .chain(ways_past)
+        .filter(|(line, _)| !source.is_test(*line))
+        .map(|(line, rule)| Violation::new(&source.path, line, rule))
+        .collect()
+}
+
+fn makes_a_variable(path: &str, code: &str) -> bool {
+    path != "crates/startup/src/environment.rs" && code.contains("Variable {")
+}
+
+/// Whether a line is part of an attribute by which `clap` reads the environment; the local stack's own command may.
+fn reads_by_clap(path: &str, code: &str) -> bool {
+    !path.starts_with("crates/local/")
+        && !code.trim_start().starts_with("use ")
+        && words(code).any(|(place, word)| {
+            let after = code[place + word.len()..].trim_start();
+            word == "env" && after.starts_with(['=', ',', ')'])
+        })
+}
+
+/// Rows of the reference page whose column `read by` is not what the crates' code says.
+fn misattributed(page: &str, sources: &[Source]) -> Vec<Violation> {
+    let names_it = |part: &str, variable: &str| {
+        let files = sources
+            .iter()
+            .filter(|source| source.crate_name() == Some(part));
+        files.into_iter().any(|source| {
+            let mut product = source.lines().filter(|(line, _)| !source.is_test(*line));
+            product.any(|(_, code)| words(code).any(|(_, word)| word == variable))
+        })
+    };
+    let rows = page.lines().enumerate().filter_map(|(index, line)| {
+        let mut cells = line.split('|').map(str::trim).skip(1);
+        let name = cells.next()?.strip_prefix('`')?.strip_suffix('`')?;
+        Some((index + 1, name, cells.nth(1)?))
+    });
+    rows.filter(|(_, name, _)| !READ_BY_STARTUP.contains(name))
+        .filter_map(|(line, name, documented)| {
+            let readers = PARTS.into_iter().filter(|part| names_it(part, name));
+            let readers = readers.collect::<Vec<_>>().join(", ");
+            (readers != documented)
+                .then(|| Violation::new(REFERENCE, line, format!("`{name}` is read by: {readers}")))
         })
         .collect()
 }
@@ -78,15 +162,14 @@ fn unread_in_template(template: &TextFile, known: &BTreeSet<&str>) -> Vec<Violat
 
 /// Sample events that neither a test nor the demo names.
 fn unused_events<'a>(events: impl Iterator<Item = &'a str>, sources: &[Source]) -> Vec<Violation> {
-    let named = |path: &str| {
-        let name = path.rsplit('/').next().unwrap_or(path);
-        sources
-            .iter()
-            .flat_map(|source| &source.literals)
-            .any(|literal| literal.text.ends_with(name))
-    };
+    let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    let named: BTreeSet<_> = sources
+        .iter()
+        .flat_map(|source| &source.literals)
+        .map(|literal| last(&literal.text))
+        .collect();
     events
-        .filter(|path| !named(path))
+        .filter(|path| !named.contains(&last(path)))
         .map(|path| {
             Violation::new(
                 path,
@@ -143,6 +226,14 @@ fn every_environment_variable_is_documented() {
 }
 
 #[test]
+fn the_reference_names_those_who_read_a_variable() {
+    demand_none(misattributed(
+        &checkout::read(REFERENCE),
+        &checkout::rust_files(),
+    ));
+}
+
+#[test]
 fn the_template_sets_only_variables_that_are_read() {
     let reference = checkout::read(REFERENCE);
     let template = TextFile {
@@ -158,7 +249,7 @@ fn every_sample_event_is_used() {
     let events = files
         .iter()
         .map(|file| file.path.as_str())
-        .filter(|path| path.starts_with("events/") && checkout::has_extension(path, "json"));
+        .filter(|path| path.starts_with("events/") && *path != "events/README.md");
     demand_none(unused_events(events, &checkout::rust_files()));
 }
 
@@ -183,9 +274,37 @@ mod tests {
             let port = environment.value("DB_PORT");
             let outcome = "NOT_A_VARIABLE";
             command.env("PGHOST", host).env("AWS_REGION", region);
+            command.env(
+                "DB_NAME", name);
+            #[arg(long, env)]
+            #[arg(long, env = PORT)]
+            use std::{env, fs};
+            let odd = Variable { name: NAME, ..DB_HOST };
+            const DB_USER_VARIABLE: &str = "DB_USER";
         "#;
         let source = Source::scan("crates/cli/src/exec.rs", text);
-        demand_lines(&undocumented(&source, &BTreeSet::from(["DB_HOST"])), &[3]);
+        let mut found = undocumented(&source, &BTreeSet::from(["DB_HOST"]));
+        found.sort_by_key(|violation| violation.line);
+        demand_lines(&found, &[3, 7, 8, 9, 11, 12]);
+    }
+
+    #[test]
+    fn a_reader_that_the_reference_does_not_know_is_found() {
+        let page = "| name | also | read by |\n|---|---|---|\n| `DB_HOST` | - | capture, cli |\n| `DB_PORT` | - | rotation |\n\
+            | `OLD` | - | capture |\n";
+        let sources = [
+            Source::scan(
+                "crates/capture/src/config.rs",
+                "reader.host(&environment::DB_HOST);",
+            ),
+            Source::scan("crates/cli/src/settings.rs", "host(&DB_HOST); // OLD"),
+            Source::scan("crates/cli/src/port.rs", "port(&DB_PORT);"),
+            Source::scan(
+                "crates/rotation/src/config.rs",
+                "port(&DB_PORT);\n#[cfg(test)]\nmod tests {\n DB_HOST\n}",
+            ),
+        ];
+        demand_lines(&misattributed(page, &sources), &[4, 5]);
     }
 
     #[test]
@@ -215,7 +334,8 @@ mod tests {
 
     #[test]
     fn an_event_that_nobody_names_is_found() {
-        let test = Source::scan("tests/e2e/main.rs", r#"invoke("events/used.json")"#);
+        let text = r#"invoke("events/used.json", "not-left-over.json"); // "left-over.json""#;
+        let test = Source::scan("tests/e2e/main.rs", text);
         let found = unused_events(
             ["events/used.json", "events/left-over.json"].into_iter(),
             &[test],

@@ -78,7 +78,7 @@ variables! {
     };
     /// Bucket of the archive.
     CONVERSATIONS_BUCKET = {
-        aliases: ["S3_CONVERSATIONS_BUCKET"], read_by: "capture, cli", accepted: "a bucket name", default: "required by capture",
+        aliases: ["S3_CONVERSATIONS_BUCKET"], read_by: "capture", accepted: "a bucket name", default: "required by capture",
     };
     /// Layout of the archive's keys and bodies.
     S3_LAYOUT = {
