@@ -165,7 +165,7 @@ FROM unnest(ARRAY[
 JOIN pg_class ON pg_class.oid = to_regclass(expected.name)
 WHERE pg_get_userbyid(pg_class.relowner) = current_user AND current_user <> $1::text";
 
-const CREATE_HISTORY: &str = "
+pub(crate) const CREATE_HISTORY: &str = "
 CREATE TABLE IF NOT EXISTS schema_migrations (
     version    integer PRIMARY KEY,
     name       text NOT NULL,
@@ -173,16 +173,20 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
     applied_at timestamptz NOT NULL DEFAULT now()
 )";
 
-const RECORD: &str = "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)";
+pub(crate) const RECORD: &str =
+    "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)";
 
 /// Rewriting a large table takes what it takes, so the role's own timeouts do not apply.
-const PATIENCE: &str = "
-SET LOCAL statement_timeout = 0;
-SET LOCAL idle_in_transaction_session_timeout = 0;
-SET LOCAL client_min_messages = warning;";
+pub(crate) const PATIENCE: &str = "
+SELECT
+    set_config('statement_timeout', '0', true),
+    set_config('idle_in_transaction_session_timeout', '0', true),
+    set_config('client_min_messages', 'warning', true)";
+
+pub(crate) const TAKE_LOCK: &str = "SELECT pg_advisory_xact_lock($1)";
 
 /// Waiting for a table does not go on for ever: whoever wants to write meanwhile waits behind the migration.
-const IMPATIENCE: &str = "SET LOCAL lock_timeout = '10s'";
+pub(crate) const IMPATIENCE: &str = "SET LOCAL lock_timeout = '10s'";
 
 /// Tells where the database stands. Writes nothing and takes no lock.
 pub async fn state(client: &Client) -> Result<State, MigrateError> {
@@ -284,7 +288,7 @@ async fn lock_and_choose(
 ) -> Result<Option<&'static Migration>, MigrateError> {
     transaction.batch_execute(PATIENCE).await?;
     transaction
-        .query_typed("SELECT pg_advisory_xact_lock($1)", &[(&LOCK, Type::INT8)])
+        .query_typed(TAKE_LOCK, &[(&LOCK, Type::INT8)])
         .await?;
     transaction.batch_execute(IMPATIENCE).await?;
     transaction.batch_execute(CREATE_HISTORY).await?;
