@@ -23,6 +23,7 @@ mod rotation;
 mod rotation_faults;
 mod secrets_manager;
 mod secrets_manager_rotation;
+mod secrets_manager_versions;
 mod session;
 mod statements;
 mod store;

@@ -4,9 +4,12 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::types::RotationRulesType;
 use local::lambda::Function;
 use local::secrets_manager::Step;
+use serde_json::Value;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
 
 use crate::secrets_manager::{ONE, THREE, TWO, code, get, move_label, stack, stages};
-use crate::system::{PATIENCE, ROTATION, System};
+use crate::system::{PATIENCE, ROTATION, ROTATION_ARN, System};
 
 /// AWSPENDING exists before it has a value; failure leaves it; another rotation is refused until the first is cleared.
 #[tokio::test]
@@ -100,10 +103,198 @@ async fn a_rotation_that_fails_stays_pending() {
         Err("InvalidRequestException".to_owned()),
         "a previous rotation is in progress"
     );
+    let unnamed = client
+        .rotate_secret()
+        .secret_id("s")
+        .client_request_token(THREE);
+    assert_eq!(
+        unnamed.send().await.map(drop).map_err(code),
+        Err("InvalidRequestException".to_owned()),
+        "nor does it start without the function's name"
+    );
+    let described = client
+        .describe_secret()
+        .secret_id("s")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        described.rotation_lambda_arn(),
+        Some(format!("{arn}{ROTATION}").as_str()),
+        "a refused rotation forgets nothing"
+    );
+    assert_eq!(
+        rotate(ROTATION, TWO).await.unwrap().version_id(),
+        Some(TWO),
+        "with its own token it is tried again"
+    );
     move_label(&client, "AWSPENDING", None, Some(TWO))
         .await
         .unwrap();
     assert!(rotate(ROTATION, THREE).await.is_ok());
+}
+
+#[tokio::test]
+async fn awspending_on_the_current_version_is_no_rotation_in_progress() {
+    let (stack, client) = stack().await;
+    let create = client
+        .create_secret()
+        .name("s")
+        .client_request_token(ONE)
+        .secret_string("one");
+    create.send().await.unwrap();
+    let function = Function::binary(ROTATION, "/bin/false");
+    stack.functions().define(function).unwrap();
+    move_label(&client, "AWSPENDING", Some(ONE), None)
+        .await
+        .unwrap();
+    let rotate = |token: &str| {
+        let request = client
+            .rotate_secret()
+            .secret_id("s")
+            .client_request_token(token);
+        request.rotation_lambda_arn(ROTATION_ARN).send()
+    };
+    rotate(ONE).await.unwrap();
+    assert!(
+        stack.secrets_manager().rotations().is_empty(),
+        "the current version's token starts none"
+    );
+    rotate(TWO).await.unwrap();
+    assert_eq!(
+        stages(&client, ONE).await,
+        Some(vec!["AWSCURRENT".to_owned()])
+    );
+    assert_eq!(
+        stages(&client, TWO).await,
+        Some(vec!["AWSPENDING".to_owned()])
+    );
+}
+
+#[tokio::test]
+async fn rules_that_aws_does_not_take_are_refused_and_configure_nothing() {
+    let (stack, client) = stack().await;
+    let create = client
+        .create_secret()
+        .name("s")
+        .client_request_token(ONE)
+        .secret_string("one");
+    create.send().await.unwrap();
+    let function = Function::binary(ROTATION, "/bin/false");
+    stack.functions().define(function).unwrap();
+    let rules = RotationRulesType::builder;
+    let rotate = |rules: RotationRulesType| {
+        let request = client.rotate_secret().secret_id("s").rotation_rules(rules);
+        request.rotation_lambda_arn(ROTATION_ARN).send()
+    };
+    let schedule = |expression: &str| rules().schedule_expression(expression).build();
+    for wrong in [
+        rules().automatically_after_days(0).build(),
+        rules().automatically_after_days(1001).build(),
+        rules()
+            .automatically_after_days(30)
+            .schedule_expression("rate(30 days)")
+            .build(),
+        rules().automatically_after_days(30).duration("3").build(),
+        schedule("every 30 days"),
+        schedule("rate(3 hours)"),
+        schedule("rate(30 weeks)"),
+        schedule("cron(0 16 1,15 *)"),
+    ] {
+        let shown = format!("{wrong:?}");
+        assert_eq!(
+            rotate(wrong).await.map(drop).map_err(code),
+            Err("InvalidParameterException".to_owned()),
+            "{shown}"
+        );
+    }
+    let described = client.describe_secret().secret_id("s").send();
+    assert_eq!(described.await.unwrap().rotation_enabled(), None);
+    for (token, right) in [
+        (
+            TWO,
+            rules()
+                .automatically_after_days(1000)
+                .duration("3h")
+                .build(),
+        ),
+        (TWO, schedule("rate(4 hours)")),
+        (TWO, schedule("cron(0 16 1,15 * ? *)")),
+    ] {
+        let shown = format!("{right:?}");
+        let request = client
+            .rotate_secret()
+            .secret_id("s")
+            .client_request_token(token)
+            .rotation_rules(right.clone())
+            .rotation_lambda_arn(ROTATION_ARN);
+        assert_eq!(
+            request.send().await.map(drop).map_err(code),
+            Ok(()),
+            "{shown}"
+        );
+        let described = client.describe_secret().secret_id("s").send();
+        assert_eq!(described.await.unwrap().rotation_rules(), Some(&right));
+    }
+}
+
+#[tokio::test]
+async fn a_step_is_told_which_version_of_which_secret_it_is_about() {
+    let (stack, client) = stack().await;
+    let create = client
+        .create_secret()
+        .name("s")
+        .client_request_token(ONE)
+        .secret_string("one");
+    let secret_arn = create.send().await.unwrap().arn().unwrap().to_owned();
+    let watcher = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let function = Function::watched(ROTATION, watcher.local_addr().unwrap());
+    stack.functions().define(function).unwrap();
+    let request = client
+        .rotate_secret()
+        .secret_id("s")
+        .client_request_token(TWO);
+    request
+        .rotation_lambda_arn(ROTATION_ARN)
+        .send()
+        .await
+        .unwrap();
+
+    let (mut connection, _) = tokio::time::timeout(PATIENCE, watcher.accept())
+        .await
+        .expect("the first step")
+        .unwrap();
+    let mut received = Vec::new();
+    let event: Value = tokio::time::timeout(PATIENCE, async {
+        loop {
+            assert_ne!(connection.read_buf(&mut received).await.unwrap(), 0);
+            let text = String::from_utf8_lossy(&received);
+            let body = text.split_once("\r\n\r\n").map(|(_, body)| body);
+            if let Some(Ok(event)) = body.map(serde_json::from_str) {
+                break event;
+            }
+        }
+    })
+    .await
+    .expect("its event");
+    assert_eq!(event["Step"], "createSecret");
+    assert_eq!(event["SecretId"], secret_arn);
+    assert_eq!(event["ClientRequestToken"], TWO);
+    let token = event["RotationToken"].as_str().unwrap();
+    let put = |token: &str| {
+        let request = client
+            .put_secret_value()
+            .secret_id("s")
+            .client_request_token(TWO);
+        let request = request.secret_string("two").version_stages("AWSPENDING");
+        request.rotation_token(token).send()
+    };
+    assert_eq!(
+        put(ONE).await.map(drop).map_err(code),
+        Err("InvalidParameterException".to_owned()),
+        "another rotation's token"
+    );
+    assert_eq!(put(token).await.map(drop).map_err(code), Ok(()));
 }
 
 #[tokio::test]
@@ -121,7 +312,14 @@ async fn a_finished_rotation_frees_awspending_and_an_immediate_test_keeps_the_va
         .secret_id(crate::system::SECRET)
         .rotation_rules(rules)
         .rotate_immediately(false);
+    let hold = system.stack.secrets_manager().hold_before(Step::TestSecret);
     request.send().await.unwrap();
+    assert_eq!(
+        system.secret("AWSPENDING"),
+        system.secret("AWSCURRENT"),
+        "a temporary version has the value that is current"
+    );
+    drop(hold);
     let tested = local::wait::until("the test run", PATIENCE, async || {
         system
             .stack

@@ -5,8 +5,9 @@
 //! rules are pure and are tested beside their code: `labels` (which version a label sits on), `secret` (versions and
 //! what a rotation may do to them), `vault` (finding and making secrets). `rotation` drives the function's four steps.
 //!
-//! What differs from AWS: nothing is eventually consistent, a failed rotation is not tried again by itself, deprecated
-//! versions are never purged, there are no quotas and no replicas, and who asks is never checked.
+//! What differs from AWS: nothing is eventually consistent, a failed rotation is not tried again by itself and none is
+//! started by its schedule, deprecated versions are never purged, there are no quotas and no replicas, and who asks is never
+//! checked.
 
 pub(crate) mod labels;
 mod operations;

@@ -75,17 +75,50 @@ pub(super) fn cancel(manager: &SecretsManager, request: &Request) -> Result<Valu
 }
 
 fn check_rules(rules: &Value) -> Result<(), ApiError> {
+    let text = |name: &str| rules.get(name).and_then(Value::as_str);
     let (days, schedule) = (
         rules.get("AutomaticallyAfterDays"),
-        rules.get("ScheduleExpression"),
+        text("ScheduleExpression"),
     );
-    match (days, schedule) {
-        (Some(_), Some(_)) => Err(ApiError::invalid_parameter(
-            "You can specify either AutomaticallyAfterDays or ScheduleExpression, but not both.",
-        )),
-        (Some(days), None) if !days.as_i64().is_some_and(|days| (1..=1000).contains(&days)) => Err(
-            ApiError::invalid_parameter("AutomaticallyAfterDays must be between 1 and 1000."),
-        ),
-        _ => Ok(()),
+    let wrong = match (days, schedule) {
+        (Some(_), Some(_)) => {
+            "You can specify either AutomaticallyAfterDays or ScheduleExpression, but not both."
+        }
+        (Some(days), None) if !days.as_i64().is_some_and(|days| (1..=1000).contains(&days)) => {
+            "AutomaticallyAfterDays must be between 1 and 1000."
+        }
+        (None, Some(schedule)) if !is_schedule(schedule) => {
+            "ScheduleExpression must be rate() of at least 4 hours, or cron() with six fields."
+        }
+        _ if text("Duration").is_some_and(|duration| !is_duration(duration)) => {
+            "Duration must be a number of hours such as 3h."
+        }
+        _ => return Ok(()),
+    };
+    Err(ApiError::invalid_parameter(wrong))
+}
+
+fn is_schedule(expression: &str) -> bool {
+    let fields = |name: &str| {
+        let fields = expression.strip_prefix(name)?.strip_prefix('(')?;
+        Some(fields.strip_suffix(')')?.split_whitespace())
+    };
+    if let Some(fields) = fields("cron") {
+        return fields.count() == 6;
     }
+    let Some(mut fields) = fields("rate") else {
+        return false;
+    };
+    let number: Option<u32> = fields.next().and_then(|number| number.parse().ok());
+    let hours = match fields.next() {
+        Some("hour" | "hours") => number,
+        Some("day" | "days") => number.map(|days| days.saturating_mul(24)),
+        _ => None,
+    };
+    fields.next().is_none() && hours.is_some_and(|hours| hours >= 4)
+}
+
+fn is_duration(text: &str) -> bool {
+    let hours = text.strip_suffix('h').and_then(|hours| hours.parse().ok());
+    hours.is_some_and(|hours: u8| (1..=24).contains(&hours))
 }
