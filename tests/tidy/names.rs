@@ -335,10 +335,10 @@ mod tests {
     #[test]
     fn an_event_that_nobody_names_is_found() {
         let text = r#"invoke("events/used.json", "not-left-over.json"); // "left-over.json""#;
-        let test = Source::scan("tests/e2e/main.rs", text);
+        let source = Source::scan("tests/e2e/main.rs", text);
         let found = unused_events(
             ["events/used.json", "events/left-over.json"].into_iter(),
-            &[test],
+            &[source],
         );
         assert_eq!(
             found,

@@ -75,9 +75,14 @@ fn unprepared(sources: &[Source]) -> Vec<Violation> {
             .collect();
         let listed: Vec<_> = files.iter().flat_map(|source| listed(source)).collect();
         for source in files {
-            let in_a_file = |text: &str| text.ends_with(".sql") && !text.contains("migrations/");
+            let in_a_file =
+                |text: &str| has_extension(text, "sql") && !text.contains("migrations/");
             // What is written out is a sentence about a statement.
-            let is_written_out = |line: usize| source.code[line - 1].contains("write!(");
+            let is_written_out = |line| {
+                source
+                    .lines()
+                    .any(|(number, code)| number == line && code.contains("write!("))
+            };
             let literals = source.literals.iter().filter(|literal| {
                 !source.is_test(literal.line)
                     && !is_written_out(literal.line)
