@@ -50,7 +50,10 @@ impl Shell {
     /// Runs `turnkeep` with its output on the terminal.
     pub(super) async fn turnkeep(&self, arguments: &[&str]) -> Result<()> {
         println!("$ turnkeep {}", arguments.join(" "));
-        let status = Command::new(&self.turnkeep)
+        // Killed with the demonstration: it would wait ten minutes for the end of a rotation that nobody drives any more.
+        let status = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(&self.turnkeep)
             .args(arguments)
             .envs(&self.environment)
             .kill_on_drop(true)
