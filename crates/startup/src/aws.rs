@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -63,7 +65,14 @@ pub async fn load(options: &Options) -> SdkConfig {
         loader = loader.region(Region::new(region.clone()));
     }
     if let Some(profile) = &options.profile {
-        loader = loader.profile_name(profile);
+        // Else credentials in the environment would win, as they do not in the AWS CLI, and the wrong account be changed.
+        let credentials = ProfileFileCredentialsProvider::builder()
+            .configure(&ProviderConfig::with_default_region().await)
+            .profile_name(profile)
+            .build();
+        loader = loader
+            .profile_name(profile)
+            .credentials_provider(credentials);
     }
     if let Some(endpoint_url) = &options.endpoint_url {
         loader = loader.endpoint_url(endpoint_url);
