@@ -103,35 +103,52 @@ async fn a_rotation_that_fails_stays_pending() {
         Err("InvalidRequestException".to_owned()),
         "a previous rotation is in progress"
     );
-    let unnamed = client
-        .rotate_secret()
-        .secret_id("s")
-        .client_request_token(THREE);
-    assert_eq!(
-        unnamed.send().await.map(drop).map_err(code),
-        Err("InvalidRequestException".to_owned()),
-        "nor does it start without the function's name"
-    );
-    let described = client
-        .describe_secret()
-        .secret_id("s")
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(
-        described.rotation_lambda_arn(),
-        Some(format!("{arn}{ROTATION}").as_str()),
-        "a refused rotation forgets nothing"
-    );
-    assert_eq!(
-        rotate(ROTATION, TWO).await.unwrap().version_id(),
-        Some(TWO),
-        "with its own token it is tried again"
-    );
     move_label(&client, "AWSPENDING", None, Some(TWO))
         .await
         .unwrap();
     assert!(rotate(ROTATION, THREE).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_rotation_in_progress_goes_on_with_its_own_token_only() {
+    let (stack, client) = stack().await;
+    let create = client
+        .create_secret()
+        .name("s")
+        .client_request_token(ONE)
+        .secret_string("one");
+    create.send().await.unwrap();
+    let function = Function::binary(ROTATION, "/bin/false");
+    stack.functions().define(function).unwrap();
+    let rotate = |token: &str, function: Option<&str>| {
+        let request = client
+            .rotate_secret()
+            .secret_id("s")
+            .client_request_token(token);
+        request
+            .set_rotation_lambda_arn(function.map(Into::into))
+            .send()
+    };
+    rotate(TWO, Some(ROTATION_ARN)).await.unwrap();
+    for function in [Some(ROTATION_ARN), None] {
+        assert_eq!(
+            rotate(THREE, function).await.map(drop).map_err(code),
+            Err("InvalidRequestException".to_owned()),
+            "a previous rotation is in progress"
+        );
+    }
+    let described = client.describe_secret().secret_id("s").send();
+    assert_eq!(
+        described.await.unwrap().rotation_lambda_arn(),
+        Some(ROTATION_ARN),
+        "a refused rotation forgets nothing"
+    );
+    assert_eq!(
+        rotate(TWO, None).await.unwrap().version_id(),
+        Some(TWO),
+        "with its own token it is tried again"
+    );
+    assert_eq!(stages(&client, THREE).await, None);
 }
 
 #[tokio::test]
