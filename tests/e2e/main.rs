@@ -16,6 +16,7 @@ mod canary;
 mod capture;
 mod capture_faults;
 mod cli;
+mod cli_refusals;
 mod local_lambda;
 mod local_postgres;
 mod local_up;

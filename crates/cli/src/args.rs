@@ -1,12 +1,15 @@
 //! The command line: verbs, options, help.
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::error::ErrorKind;
-use clap::{ArgGroup, Args, CommandFactory as _, Parser, Subcommand, value_parser};
+use clap::{ArgGroup, Args, CommandFactory as _, Parser, Subcommand};
 
+use crate::failure::{Exit, Failure};
 use crate::help;
 
 /// operates the database, its secret and its rotation
@@ -51,7 +54,7 @@ pub(crate) struct Options {
     #[arg(long, global = true, value_name = "HOST", help_heading = "Database options", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) host: Option<String>,
     /// database port; otherwise `DB_PORT`, then the secret's, then 5432
-    #[arg(long, global = true, value_name = "PORT", help_heading = "Database options", value_parser = value_parser!(u16).range(1..))]
+    #[arg(long, global = true, value_name = "PORT", help_heading = "Database options", value_parser = |text: &str| number(text, 1_u16, u16::MAX))]
     pub(crate) port: Option<u16>,
     /// database name; otherwise `DB_NAME`, then the secret's, then `ial_conversations`
     #[arg(long, global = true, value_name = "NAME", help_heading = "Database options", value_parser = NonEmptyStringValueParser::new())]
@@ -67,7 +70,7 @@ pub(crate) struct Options {
     pub(crate) ca_bundle: Option<PathBuf>,
     /// seconds that the verb may take, 1 to 3600; otherwise 600 for `rotate --wait` and `--follow`, 300 for `create-tables`,
     /// and for the rest, and to connect, `CONNECT_BUDGET_SECONDS` or 8
-    #[arg(long, global = true, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..=3600))]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = |text: &str| number(text, 1_u64, 3600))]
     pub(crate) timeout: Option<u64>,
     /// print one JSON document, also for a failure
     #[arg(long, global = true)]
@@ -143,7 +146,7 @@ pub(crate) struct Rotate {
     #[arg(long, value_name = "ARN", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) function: Option<String>,
     /// days between rotations to set, 1 to 1000
-    #[arg(long, value_name = "DAYS", value_parser = value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "DAYS", value_parser = |text: &str| number(text, 1_u16, 1000))]
     pub(crate) days: Option<u16>,
 }
 
@@ -208,6 +211,38 @@ impl Arguments {
     }
 }
 
+/// Whether `--json` is among the arguments of `turnkeep` itself, also where the others cannot be read.
+pub(crate) fn asks_for_json(arguments: &[OsString]) -> bool {
+    let own = arguments.iter().take_while(|argument| *argument != "--");
+    own.into_iter().any(|argument| argument == "--json")
+}
+
+/// A command line that is not accepted, as a failure; `--help` and `--version` are none.
+pub(crate) fn refusal(error: &clap::Error) -> Option<Failure> {
+    let text = error.render().to_string();
+    let sentence = text.strip_prefix("error: ").unwrap_or(&text);
+    let sentence: Vec<_> = sentence
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .collect();
+    let words: Vec<_> = sentence
+        .iter()
+        .flat_map(|line| line.split_whitespace())
+        .collect();
+    let failure = Failure::new(Exit::Usage, "Usage", words.join(" "));
+    error.use_stderr().then(|| failure.next("turnkeep --help"))
+}
+
+fn number<N>(text: &str, least: N, most: N) -> Result<N, String>
+where
+    N: Copy + FromStr + PartialOrd + Display,
+{
+    let number = text.parse().ok();
+    number
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| format!("a whole number from {least} to {most} is accepted"))
+}
+
 fn url(text: &str) -> Result<String, &'static str> {
     if text.starts_with("http://") || text.starts_with("https://") {
         Ok(text.to_owned())
@@ -238,6 +273,21 @@ mod tests {
     }
 
     #[test]
+    fn a_command_line_that_is_not_accepted_is_a_failure_for_programs_too() {
+        let arguments = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+        assert!(asks_for_json(&arguments("turnkeep test --port x --json")));
+        assert!(!asks_for_json(&arguments("turnkeep exec -- jq --json")));
+
+        let failure = refusal(&read("create-tables --create-secret").unwrap_err()).unwrap();
+        assert_eq!((failure.exit(), failure.code()), (Exit::Usage, "Usage"));
+        assert_eq!(
+            failure.message(),
+            "the following required arguments were not provided: <--master-secret <ID>|--function <NAME>>"
+        );
+        assert!(refusal(&read("--help").unwrap_err()).is_none());
+    }
+
+    #[test]
     fn options_stand_before_and_after_the_verb() {
         for line in [
             "--region eu-west-1 --json test",
@@ -265,14 +315,19 @@ mod tests {
     fn what_is_not_accepted_is_answered_with_what_is() {
         check_refused("", "Usage: turnkeep");
         check_refused("tset", "a similar subcommand exists: 'test'");
-        check_refused("test --port 0", "0 is not in 1..=65535");
-        check_refused("test --timeout 0", "0 is not in 1..=3600");
+        for line in ["test --port 0", "test --port 65536", "test --port many"] {
+            check_refused(line, "a whole number from 1 to 65535 is accepted");
+        }
+        check_refused("test --timeout 0", "a whole number from 1 to 3600 is");
         check_refused("test --secret=", "a value is required");
         check_refused(
             "test --endpoint-url localhost:1",
             "`http://` or `https://` is accepted",
         );
-        check_refused("rotate --function arn --days 0", "0 is not in 1..=1000");
+        check_refused(
+            "rotate --function arn --days 0",
+            "a whole number from 1 to 1000 is accepted",
+        );
         check_refused("rotate --follow --wait", "cannot be used with");
         check_refused("create-tables --create-secret", "--master-secret");
         check_refused(

@@ -31,18 +31,22 @@ pub async fn run(
     arguments: impl IntoIterator<Item = OsString>,
     environment: &Environment,
 ) -> ExitCode {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let output = Output {
+        json: args::asks_for_json(&arguments),
+    };
     let arguments = match Arguments::read(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
             // `--help` and `--version` come here too; whoever does not read them is told by the code all the same.
             let _ = error.print();
+            if let Some(failure) = args::refusal(&error) {
+                output.failure_document(&failure);
+            }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code()));
         }
     };
     startup::logging::start_command(arguments.options.verbose);
-    let output = Output {
-        json: arguments.options.json,
-    };
     match verb(&arguments, environment, output).await {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(failure) => {

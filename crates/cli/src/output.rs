@@ -61,6 +61,11 @@ impl Output {
         if let Some(hint) = failure.hint() {
             say(&format!("next: {hint}"));
         }
+        self.failure_document(failure);
+    }
+
+    /// Prints what `--json` promises of a failure, where it was asked for.
+    pub(crate) fn failure_document(self, failure: &Failure) {
         if self.json {
             let fields = ErrorFields {
                 code: failure.code(),

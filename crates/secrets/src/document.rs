@@ -23,6 +23,14 @@ pub enum DocumentError {
     /// Python's `ValueError`: something is there with a value that cannot be used.
     #[error("{0}")]
     Value(String),
+    /// Python's `ValueError` too, whose message does not say what it is about.
+    #[error("{name} is not usable, a whole number is accepted: {message}")]
+    Number {
+        /// The key or the setting.
+        name: &'static str,
+        /// The reference's message.
+        message: String,
+    },
     /// The text is not JSON. Only the position is told, for the text is secret.
     #[error("secret is not valid json: line {line} column {column}")]
     NotJson {
@@ -38,8 +46,16 @@ impl DocumentError {
     pub const fn error_type(&self) -> &'static str {
         match self {
             Self::Key(_) => "KeyError",
-            Self::Value(_) => "ValueError",
+            Self::Value(_) | Self::Number { .. } => "ValueError",
             Self::NotJson { .. } => "JSONDecodeError",
+        }
+    }
+
+    /// Says what a value that is no number belongs to.
+    pub(crate) fn about(self, name: &'static str) -> Self {
+        match self {
+            Self::Value(message) => Self::Number { name, message },
+            other => other,
         }
     }
 
@@ -47,7 +63,7 @@ impl DocumentError {
     pub fn reference_message(&self) -> String {
         match self {
             Self::Key(message) => python::repr(message),
-            Self::Value(message) => message.clone(),
+            Self::Value(message) | Self::Number { message, .. } => message.clone(),
             Self::NotJson { .. } => self.to_string(),
         }
     }
@@ -189,7 +205,7 @@ pub(crate) fn port(members: &Members<'_>) -> Result<Option<u16>, DocumentError> 
     members
         .value("port")?
         .map(|value| {
-            let number = python::integer_value(&value)?;
+            let number = python::integer_value(&value).map_err(|error| error.about("port"))?;
             u16::try_from(number)
                 .ok()
                 .filter(|port| *port > 0)
@@ -251,6 +267,17 @@ mod tests {
         let error = parse(json).unwrap_err();
         assert_eq!(error.error_type(), error_type);
         assert_eq!(error.reference_message(), message);
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_told_by_its_key() {
+        let error = parse(
+            r#"{"engine":"postgres","host":"h","username":"u","password":"p","port":"many"}"#,
+        );
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "port is not usable, a whole number is accepted: invalid literal for int() with base 10: 'many'"
+        );
     }
 
     #[test]

@@ -59,7 +59,8 @@ impl PasswordRules {
                 .map_or(defaults.exclude_characters, str::to_owned),
             length: settings
                 .length
-                .map_or(Ok(defaults.length), python::integer)?,
+                .map_or(Ok(defaults.length), python::integer)
+                .map_err(|error| error.about("PASSWORD_LENGTH"))?,
             exclude_numbers: flag(settings.exclude_numbers, defaults.exclude_numbers),
             exclude_punctuation: flag(settings.exclude_punctuation, defaults.exclude_punctuation),
             exclude_uppercase: flag(settings.exclude_uppercase, defaults.exclude_uppercase),

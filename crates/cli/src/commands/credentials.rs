@@ -73,7 +73,12 @@ pub(crate) async fn run(
             Ok((current, description))
         })
         .await?;
-    let login = LoginSecret::parse(value.text()?)?;
+    let unusable =
+        |error| Failure::from(error).context(format!("secret {secret_id} cannot be used"));
+    let login = value
+        .text()
+        .and_then(LoginSecret::parse)
+        .map_err(unusable)?;
     let place = access.place(&login);
     output.report(&shown(
         &value,
