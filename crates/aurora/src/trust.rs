@@ -110,6 +110,8 @@ impl fmt::Debug for Trust {
 
 #[cfg(test)]
 mod tests {
+    use rustls::NamedGroup;
+
     use super::*;
 
     fn first_root() -> &'static str {
@@ -129,6 +131,13 @@ mod tests {
     #[test]
     fn the_built_in_roots_can_be_used() {
         assert!(Trust::amazon_rds().unwrap().roots() > 80);
+    }
+
+    /// A client sends a share of its first group only, so being in the list is not enough.
+    #[test]
+    fn the_hybrid_post_quantum_group_is_offered_first() {
+        let groups = aws_lc_rs::default_provider().kx_groups;
+        assert_eq!(groups[0].name(), NamedGroup::X25519MLKEM768);
     }
 
     #[test]
