@@ -73,17 +73,20 @@ lint:
 	$(call heading,documentation)
 	RUSTDOCFLAGS="$(DENY)" cargo doc --workspace --no-deps --locked
 
+# TESTS narrows both kinds of tests to a filter of the test runner: make e2e TESTS='test(canary)'.
+AND_TESTS = $(if $(TESTS), & ($(TESTS)))
+
 .PHONY: unit
 unit: tools ## the tests that need no server
 	$(call heading,tests without servers)
-	cargo test --doc --workspace --locked --quiet
-	$(WITH_TOOLS) $(NEXTEST) -E 'not binary_id(e2e::e2e)'
+	$(if $(TESTS),,cargo test --doc --workspace --locked --quiet)
+	$(WITH_TOOLS) $(NEXTEST) -E 'not binary_id(e2e::e2e)$(AND_TESTS)'
 
 # PostgreSQL and moto are started once, and every test makes its own database, bucket and queue.
 .PHONY: e2e
 e2e: tools build ## the tests over PostgreSQL, the AWS API on loopback and the release binaries
 	$(call heading,end-to-end tests)
-	$(WITH_TOOLS) $(LOCAL) with -- $(NEXTEST) -E 'binary_id(e2e::e2e)'
+	$(WITH_TOOLS) $(LOCAL) with -- $(NEXTEST) -E 'binary_id(e2e::e2e)$(AND_TESTS)'
 
 .PHONY: tools
 tools: ## install the pinned tools into .turnkeep/tools
