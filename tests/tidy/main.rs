@@ -13,6 +13,8 @@ mod crates;
 mod errors;
 mod habits;
 mod names;
+mod papers;
+mod pure;
 mod source;
 mod statements;
 
