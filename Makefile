@@ -13,9 +13,9 @@ WITH_TOOLS := PATH="$$PWD/.turnkeep/tools/bin:$$PATH"
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 LOCAL := "$(TARGET)/release/turnkeep-local"
 
-# Each cargo command below names the whole workspace (or, for the release build, the same four packages): a different
+# Each cargo command below names the whole workspace (or, for the release build, the same packages): a different
 # choice of packages would be a different choice of features, and so a second build of every dependency.
-RELEASE := --release --locked -p capture -p rotation -p cli -p local
+RELEASE := --release --locked -p capture -p rotation -p cli -p local -p benches
 NEXTEST := cargo nextest run --workspace --locked
 
 # A newer compiler brings new lints. They must not fail a newcomer's first run, so only the compilers that were used to write
@@ -28,7 +28,7 @@ heading = @printf '\n== %s\n' "$(1)"
 
 .PHONY: help
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the two functions, `turnkeep` and the local stack in release mode
@@ -54,7 +54,7 @@ down: ## stop the local stack that `make up` started
 	@if [ -x $(LOCAL) ]; then $(WITH_TOOLS) $(LOCAL) down; fi
 
 .PHONY: test
-test: tools lint unit build e2e ## run everything CI runs; ends with the test runner's summary
+test: tools valgrind lint unit build instructions e2e ## run everything CI runs; ends with the test runner's summary
 
 .PHONY: check
 check: tools lint ## format, lints, dependency rules, documentation and house rules, without the other tests
@@ -87,6 +87,20 @@ unit: tools ## the tests that need no server
 e2e: tools build ## the tests over PostgreSQL, the AWS API on loopback and the release binaries
 	$(call heading,end-to-end tests)
 	$(WITH_TOOLS) $(LOCAL) with -- $(NEXTEST) -E 'binary_id(e2e::e2e)$(AND_TESTS)'
+
+# Instructions, not time: a busy machine fails nothing.
+.PHONY: instructions
+instructions: tools valgrind build ## count the instructions of a turn's pure part, against benches/instructions.json
+	$(call heading,instructions)
+	@.turnkeep/tools/bin/python tools/instructions/count.py check "$(TARGET)/release/core"
+
+.PHONY: instructions-store
+instructions-store: tools valgrind build ## accept the instructions of a turn's pure part as they are now
+	@.turnkeep/tools/bin/python tools/instructions/count.py store "$(TARGET)/release/core"
+
+.PHONY: valgrind
+valgrind:
+	@tools/instructions/install-valgrind
 
 .PHONY: tools
 tools: ## install the pinned tools into .turnkeep/tools
