@@ -54,7 +54,7 @@ down: ## stop the local stack that `make up` started
 	@if [ -x $(LOCAL) ]; then $(WITH_TOOLS) $(LOCAL) down; fi
 
 .PHONY: test
-test: tools valgrind lint unit build instructions e2e ## run everything CI runs; ends with the test runner's summary
+test: tools valgrind lint unit build budgets instructions e2e ## run everything CI runs; ends with the test runner's summary
 
 .PHONY: check
 check: tools lint ## format, lints, dependency rules, documentation and house rules, without the other tests
@@ -88,7 +88,12 @@ e2e: tools build ## the tests over PostgreSQL, the AWS API on loopback and the r
 	$(call heading,end-to-end tests)
 	$(WITH_TOOLS) $(LOCAL) with -- $(NEXTEST) -E 'binary_id(e2e::e2e)$(AND_TESTS)'
 
-# Instructions, not time: a busy machine fails nothing.
+# What the functions weigh and compute. Neither asks the clock, so a busy machine fails nothing.
+.PHONY: budgets
+budgets: tools build
+	$(call heading,size of the functions)
+	@.turnkeep/tools/bin/python tools/package/zip.py budgets "$(TARGET)/release"
+
 .PHONY: instructions
 instructions: tools valgrind build ## count the instructions of a turn's pure part, against benches/instructions.json
 	$(call heading,instructions)
@@ -101,6 +106,23 @@ instructions-store: tools valgrind build ## accept the instructions of a turn's 
 .PHONY: valgrind
 valgrind:
 	@tools/instructions/install-valgrind
+
+# This machine's architecture needs nothing that `make test` does not need; the template's default is arm64.
+ARCH ?= $(patsubst aarch64,arm64,$(shell uname -m))
+PACKAGES := "$(TARGET)/package/$(ARCH)"
+
+.PHONY: package
+package: tools ## build the zips for Lambda, ARCH=arm64 or x86_64: docs/packaging.md
+	@tools/package/build "$(ARCH)"
+
+# RUNNER= what runs a program of ARCH, if this machine does not.
+.PHONY: package-start
+package-start: tools ## start the packed functions up to their first request for an event
+	@.turnkeep/tools/bin/python tools/package/start.py $(PACKAGES) $(RUNNER)
+
+.PHONY: package-reproducible
+package-reproducible: tools ## build the zips twice in two folders and compare their bytes; takes minutes
+	@tools/package/reproduce "$(ARCH)"
 
 .PHONY: tools
 tools: ## install the pinned tools into .turnkeep/tools
