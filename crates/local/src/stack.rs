@@ -295,6 +295,14 @@ impl Stack {
             .timeout(Duration::from_mins(2))
     }
 
+    /// Ends rotations and functions, and waits until everything that they have written is in their logs.
+    ///
+    /// It blocks the thread, so that a test can call it when it is dropped.
+    pub fn end(&self) -> Result<(), Error> {
+        self.secrets_manager.shut_down();
+        Ok(self.functions.end()?)
+    }
+
     /// What any process needs to take this stack for AWS.
     pub fn environment(&self) -> BTreeMap<String, String> {
         aws_variables(&self.gateway.endpoint())

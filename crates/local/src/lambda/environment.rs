@@ -67,7 +67,7 @@ impl Environment {
             first,
             queue,
         );
-        background::handle().spawn(life);
+        pool.began(&environment, background::handle().spawn(life));
         environment
     }
 

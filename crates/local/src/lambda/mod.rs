@@ -29,6 +29,7 @@ use serde::Serialize;
 use crate::Error;
 use crate::background;
 use crate::lock::lock;
+use crate::wait::{self, TimedOut};
 pub use function::Function;
 pub(crate) use function::log_group;
 use function::{Program, name_of};
@@ -43,6 +44,9 @@ const ASYNCHRONOUS_ATTEMPTS: usize = 3;
 
 /// Between these attempts; AWS waits minutes.
 const ASYNCHRONOUS_PAUSE: Duration = Duration::from_millis(200);
+
+/// How long the end of a killed process, and of its pipes, may take on a busy machine.
+const END: Duration = Duration::from_secs(30);
 
 /// The functions of one stack; clones are the same ones. Every environment ends with the stack.
 #[derive(Clone)]
@@ -256,6 +260,16 @@ impl Functions {
         for pool in lock(&self.shared.pools).values() {
             pool.kill(|_| true);
         }
+    }
+
+    /// Kills every environment and waits until all that they have written is in the log.
+    pub(crate) fn end(&self) -> Result<(), TimedOut> {
+        let pools: Vec<_> = lock(&self.shared.pools).values().cloned().collect();
+        wait::blocking_until("the end of every environment", END, || {
+            // Each time all of them: what one has left to do, another may have begun.
+            let ended: Vec<bool> = pools.iter().map(|pool| pool.end()).collect();
+            ended.iter().all(|ended| *ended).then_some(())
+        })
     }
 
     fn admit(&self, reference: &str, payload: Bytes) -> Result<(Arc<Pool>, Bytes), InvokeError> {

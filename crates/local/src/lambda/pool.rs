@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use time::macros::format_description;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::environment::{Environment, Wish};
@@ -21,6 +22,8 @@ pub(super) struct Pool {
     /// Variables that every function has: credentials, region, endpoint.
     base: BTreeMap<String, String>,
     environments: Mutex<Vec<Arc<Environment>>>,
+    /// Every environment whose process or whose last lines may still be there, the retired ones too.
+    lives: Mutex<Vec<(Arc<Environment>, JoinHandle<()>)>>,
 }
 
 impl Pool {
@@ -30,6 +33,7 @@ impl Pool {
             function: Mutex::new(function),
             base,
             environments: Mutex::default(),
+            lives: Mutex::default(),
         }
     }
 
@@ -110,6 +114,24 @@ impl Pool {
             !chosen
         });
         before - environments.len()
+    }
+
+    /// Keeps in mind that an environment lives until `life` is over.
+    pub(super) fn began(&self, environment: &Arc<Environment>, life: JoinHandle<()>) {
+        let mut lives = lock(&self.lives);
+        lives.retain(|(_, life)| !life.is_finished());
+        lives.push((Arc::clone(environment), life));
+    }
+
+    /// Kills every environment, the retired ones too; whether all are gone and all that they wrote is in the log.
+    pub(super) fn end(&self) -> bool {
+        self.kill(|_| true);
+        let mut lives = lock(&self.lives);
+        lives.retain(|(_, life)| !life.is_finished());
+        for (environment, _) in lives.iter() {
+            environment.wish(Wish::Die);
+        }
+        lives.is_empty()
     }
 
     /// Lets every environment end once it is idle; the next invocation meets a new one.

@@ -115,6 +115,11 @@ impl SecretsManager {
         }
     }
 
+    /// The texts of all versions of all secrets, deprecated ones too.
+    pub fn texts(&self) -> Vec<SecretString> {
+        lock(&self.shared.vault).texts().cloned().collect()
+    }
+
     /// Every version of a secret with its labels, in order of creation; deprecated ones have none.
     pub fn stages(&self, secret_id: &str) -> Vec<(String, Vec<String>)> {
         let vault = lock(&self.shared.vault);

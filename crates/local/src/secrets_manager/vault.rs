@@ -1,5 +1,6 @@
 //! All secrets of one stack, and how a secret is found and made. Pure, as `secret`.
 
+use secrecy::SecretString;
 use time::{Duration, OffsetDateTime};
 
 use super::labels::{CURRENT, Labels};
@@ -35,6 +36,14 @@ impl Vault {
         self.position(id)
             .and_then(|position| self.secrets.get_mut(position))
             .ok_or_else(unknown)
+    }
+
+    pub(super) fn texts(&self) -> impl Iterator<Item = &SecretString> {
+        let versions = self.secrets.iter().flat_map(|secret| &secret.versions);
+        versions.filter_map(|version| match &version.content {
+            Some(Content::Text(text)) => Some(text),
+            Some(Content::Binary(_)) | None => None,
+        })
     }
 
     /// By name, by ARN, or by an ARN without its six random characters.
