@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::canary::Find;
 use crate::wait::TimedOut;
 
 /// A failure of the local stack, by what the caller does next.
@@ -66,6 +67,9 @@ pub enum Error {
         /// What is wrong, and what is accepted.
         reason: String,
     },
+    /// A server has written down what nobody may read: find out who sent it there.
+    #[error("a password or what somebody said is in what the servers wrote down:\n{}", listing(.0))]
+    Canaries(Vec<Find>),
     /// There is no function of that name.
     #[error("no function is defined under this name: {0}")]
     NoFunction(String),
@@ -88,6 +92,17 @@ impl Error {
             source,
         }
     }
+}
+
+/// How many finds are shown; a leak that happens always has thousands.
+const LISTED: usize = 50;
+
+fn listing(finds: &[Find]) -> String {
+    let mut lines: Vec<String> = finds.iter().take(LISTED).map(ToString::to_string).collect();
+    if let Some(more) = finds.len().checked_sub(LISTED + 1) {
+        lines.push(format!("and {} more", more + 1));
+    }
+    lines.join("\n")
 }
 
 /// An error with its causes, as one line.

@@ -14,6 +14,7 @@
 
 mod aws_json;
 mod background;
+pub mod canary;
 mod certificate;
 mod checkout;
 mod clock;

@@ -1,6 +1,8 @@
 //! moto: the parts of AWS that it imitates faithfully (S3, SQS, RDS, STS), as a server on loopback.
 
+use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::leftovers::Workplace;
@@ -15,6 +17,7 @@ const START: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub struct Moto {
     address: SocketAddr,
+    log: PathBuf,
     _running: Running,
     _workplace: Workplace,
 }
@@ -67,6 +70,7 @@ impl Moto {
                 {
                     return Ok(Self {
                         address,
+                        log,
                         _running: running,
                         _workplace: workplace,
                     });
@@ -92,6 +96,13 @@ impl Moto {
                 log,
             });
         }
+    }
+
+    /// Everything it has logged so far.
+    pub fn log(&self) -> Result<String, Error> {
+        let bytes =
+            fs::read(&self.log).map_err(Error::io(format!("read {}", self.log.display())))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Where it listens.

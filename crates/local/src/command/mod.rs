@@ -48,7 +48,7 @@ enum Verb {
     Down,
     /// print the environment of the stack that `up` has started
     Env,
-    /// start PostgreSQL and moto, run a command that finds them, stop them
+    /// start PostgreSQL and moto, run a command that finds them, stop them; fails if a test's password is in their logs
     With {
         #[command(flatten)]
         parts: Parts,

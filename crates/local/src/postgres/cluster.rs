@@ -179,6 +179,8 @@ impl Cluster {
             ("ssl_key_file", key.to_str().unwrap_or_default()),
             ("password_encryption", "scram-sha-256"),
             ("shared_preload_libraries", "pg_stat_statements"),
+            // Of every test's database, so that they can be searched when all tests are over.
+            ("pg_stat_statements.max", "50000"),
             // Never `synchronous_commit`: without it a server that is killed forgets what it has acknowledged.
             ("fsync", on),
             ("full_page_writes", on),

@@ -16,7 +16,7 @@ use tokio_postgres::config::{ChannelBinding, SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use uuid::Uuid;
 
-use crate::{Error, background};
+use crate::{Error, background, canary};
 
 /// A user and a password.
 #[derive(Debug, Clone)]
@@ -28,13 +28,14 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// A user with a random password.
+    /// A user with a random password, which can be recognised wherever it should not be.
     pub fn generate(username: impl Into<String>) -> Self {
         Self {
             username: username.into(),
+            // Not longer than SHA-256's block of 64 bytes, beyond which every round of SCRAM takes half as long again.
             password: SecretString::from(format!(
                 "{}{}",
-                Uuid::new_v4().simple(),
+                canary::PASSWORD,
                 Uuid::new_v4().simple()
             )),
         }
@@ -144,6 +145,13 @@ impl Server {
         Ok(role)
     }
 
+    /// Makes the server accept these credentials and no others for the role.
+    pub async fn set_password(&self, credentials: &Credentials) -> Result<(), Error> {
+        let role = credentials.username.replace('"', "\"\"");
+        let alter = format!("ALTER ROLE \"{role}\" PASSWORD '{}'", verifier(credentials));
+        self.execute(&alter, "set a password").await
+    }
+
     /// Everything the server has logged so far.
     pub fn log(&self) -> Result<String, Error> {
         let bytes = fs::read(&self.log_file)
@@ -168,13 +176,11 @@ impl Server {
         .await
     }
 
-    /// The server gets a verifier, never the password: whatever it logs of this statement gives nothing away.
     async fn create_login(&self, role: &Credentials, attributes: &str) -> Result<(), Error> {
-        let verifier =
-            postgres_protocol::password::scram_sha_256(role.password.expose_secret().as_bytes());
         let create = format!(
-            "CREATE ROLE {} LOGIN {attributes} PASSWORD '{verifier}'",
-            role.username
+            "CREATE ROLE {} LOGIN {attributes} PASSWORD '{}'",
+            role.username,
+            verifier(role)
         );
         self.execute(&create, "create a role").await
     }
@@ -252,6 +258,11 @@ impl Database {
         });
         SecretString::from(secret.to_string())
     }
+}
+
+/// What the server gets instead of the password: whatever it logs of the statement gives nothing away.
+fn verifier(credentials: &Credentials) -> String {
+    postgres_protocol::password::scram_sha_256(credentials.password.expose_secret().as_bytes())
 }
 
 /// The text of a secret as RDS keeps it for a master user (`ManageMasterUserPassword`): user name and password only.

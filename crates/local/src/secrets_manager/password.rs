@@ -1,4 +1,7 @@
 //! `GetRandomPassword`.
+//!
+//! What differs from AWS: a password holds a mark, so that it can be recognised wherever it should not be, if it may be
+//! long enough to be random all the same and the mark's characters are not excluded.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,12 +10,16 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::aws_json::ApiError;
+use crate::canary;
 
 const LOWERCASE: &str = "abcdefghijklmnopqrstuvwxyz";
 const UPPERCASE: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const NUMBERS: &str = "0123456789";
 /// In the order of the API reference.
 const PUNCTUATION: &str = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
+
+/// Characters that are random in a password with the mark: of letters and digits alone they are 95 bits.
+const RANDOM: usize = 16;
 
 /// The request, all of whose fields have AWS's defaults.
 #[derive(Debug, Default, Deserialize)]
@@ -76,10 +83,37 @@ pub(super) fn generate(
             "Password length is too short based on the required types.",
         ));
     }
-    let password = draw(&all, required, length, pick);
-    password.map(SecretString::from).map_err(|source| {
-        ApiError::new("InternalServiceError", format!("no random bytes: {source}"))
-    })
+    let password = if length >= canary::PASSWORD.len() + RANDOM && has_all(&all, canary::PASSWORD) {
+        draw(&all, required, length - canary::PASSWORD.len(), pick)
+            .and_then(|random| hide(canary::PASSWORD, &random, pick))
+    } else {
+        draw(&all, required, length, pick)
+    };
+    password
+        .map(|characters| SecretString::from(characters.into_iter().collect::<String>()))
+        .map_err(|source| {
+            ApiError::new("InternalServiceError", format!("no random bytes: {source}"))
+        })
+}
+
+fn has_all(characters: &[char], mark: &str) -> bool {
+    mark.chars()
+        .all(|character| characters.contains(&character))
+}
+
+/// Puts the mark somewhere into the random characters.
+fn hide(
+    mark: &str,
+    random: &[char],
+    pick: &mut impl FnMut(usize) -> io::Result<usize>,
+) -> io::Result<Vec<char>> {
+    let (before, behind) = random.split_at(pick(random.len() + 1)?);
+    Ok(before
+        .iter()
+        .copied()
+        .chain(mark.chars())
+        .chain(behind.iter().copied())
+        .collect())
 }
 
 fn draw(
@@ -87,7 +121,7 @@ fn draw(
     required: &[Vec<char>],
     length: usize,
     pick: &mut impl FnMut(usize) -> io::Result<usize>,
-) -> io::Result<String> {
+) -> io::Result<Vec<char>> {
     let mut characters: Vec<char> = Vec::with_capacity(length);
     while characters.len() < length {
         let from = required.get(characters.len()).map_or(all, Vec::as_slice);
@@ -98,7 +132,7 @@ fn draw(
     for last in (1..characters.len()).rev() {
         characters.swap(pick(last + 1)?, last);
     }
-    Ok(characters.into_iter().collect())
+    Ok(characters)
 }
 
 /// A random number below `bound`, every one equally likely, from the kernel.
@@ -198,6 +232,46 @@ mod tests {
             password(json!({"RequireEachIncludedType": false, "PasswordLength": 1})).len(),
             1
         );
+    }
+
+    #[test]
+    fn the_mark_is_in_every_password_that_may_have_it() {
+        for _ in 0..50 {
+            for (request, marked) in [
+                (json!({}), true),
+                (json!({"PasswordLength": 24}), true),
+                (json!({"PasswordLength": 23}), false),
+                (json!({"ExcludeCharacters": "/@\"'\\"}), true),
+                (json!({"ExcludeCharacters": "z"}), false),
+                (json!({"ExcludeLowercase": true}), false),
+                (
+                    json!({"ExcludeNumbers": true, "ExcludePunctuation": true, "ExcludeUppercase": true, "PasswordLength": 4096}),
+                    true,
+                ),
+            ] {
+                let length = request["PasswordLength"].as_u64().unwrap_or(32);
+                let made = password(request.clone());
+                assert_eq!(made.contains(canary::PASSWORD), marked, "{request}: {made}");
+                assert_eq!(made.len() as u64, length, "{request}");
+            }
+        }
+    }
+
+    /// Apart from the mark two passwords have nothing in common, and the mark has no place of its own.
+    #[test]
+    fn what_is_not_the_mark_is_random() {
+        let made: Vec<String> = (0..200).map(|_| password(json!({}))).collect();
+        let places: std::collections::BTreeSet<_> = made
+            .iter()
+            .map(|password| password.find(canary::PASSWORD))
+            .collect();
+        assert!(places.len() > 10, "{places:?}");
+        let rest: std::collections::BTreeSet<_> = made
+            .iter()
+            .map(|password| password.replace(canary::PASSWORD, ""))
+            .collect();
+        assert_eq!(rest.len(), made.len());
+        assert!(rest.iter().all(|rest| rest.len() == 24));
     }
 
     #[test]
