@@ -380,7 +380,12 @@ async fn a_warm_invocation_is_one_statement() {
             .get(0)
     };
     let before = count().await;
+    system.stack.gateway().clear_calls();
     system.capture(&batch(&bodies(1, 2))).await;
     system.capture(&batch(&bodies(2, 40))).await;
     assert_eq!(count().await - before, 2);
+    let calls = system.stack.gateway().calls();
+    let of_s3: Vec<_> = calls.iter().filter(|call| call.service == "S3").collect();
+    assert_eq!(of_s3.len(), 39, "one call of S3 for each event: {of_s3:?}");
+    assert!(of_s3.iter().all(|call| call.operation == "PutObject"));
 }
