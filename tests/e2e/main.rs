@@ -20,6 +20,7 @@ mod cli_refusals;
 mod local_lambda;
 mod local_postgres;
 mod local_up;
+mod roles;
 mod rotation;
 mod rotation_faults;
 mod secrets_manager;

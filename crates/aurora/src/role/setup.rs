@@ -86,11 +86,42 @@ pub async fn plan(client: &Client, roles: &Roles) -> Result<Vec<Change>, RoleErr
     Ok(survey.changes(roles))
 }
 
+/// So often somebody who sets up another database of the cluster may be in the way: the roles are the
+/// cluster's, and an advisory lock is the database's.
+const ATTEMPTS: u32 = 5;
+
 /// Makes everything as `roles` wants it, in one transaction, and returns what was done.
 ///
 /// Call it before the migrations (roles, default privileges) and again after them (grants on tables
 /// that had been there before). Repeating it changes nothing; the names of the roles make it so.
 pub async fn apply(client: &mut Client, roles: &Roles) -> Result<Vec<Change>, RoleError> {
+    for _ in 1..ATTEMPTS {
+        match apply_once(client, roles).await {
+            Err(error) if is_in_the_way(&error) => {}
+            done => return done,
+        }
+    }
+    apply_once(client, roles).await
+}
+
+/// Whether somebody else made the same change at the same moment, so that another look finds it made:
+/// the role (42710, or 23505 from the index of role names), a membership (23505), or the row of a role
+/// (XX000, which has no SQLSTATE of its own for it).
+fn is_in_the_way(error: &RoleError) -> bool {
+    let RoleError::Database {
+        sqlstate, message, ..
+    } = error
+    else {
+        return false;
+    };
+    match sqlstate.as_str() {
+        "42710" | "23505" => true,
+        "XX000" => message.contains("tuple concurrently"),
+        _ => false,
+    }
+}
+
+async fn apply_once(client: &mut Client, roles: &Roles) -> Result<Vec<Change>, RoleError> {
     let of = |error| RoleError::of("prepare the change of the roles", error);
     let transaction = client.transaction().await.map_err(of)?;
     password::lock(&transaction, &roles.owner, Instant::now() + TIME_LIMIT)
