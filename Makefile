@@ -16,6 +16,8 @@ LOCAL := "$(TARGET)/release/turnkeep-local"
 # Each cargo command below names the whole workspace (or, for the release build, the same packages): a different
 # choice of packages would be a different choice of features, and so a second build of every dependency.
 RELEASE := --release --locked -p capture -p rotation -p cli -p local -p benches
+# What all verbs but `bench` need of them: linking is most of a release build.
+BINARIES := --bin conversation-capture --bin secret-rotation --bin turnkeep --bin turnkeep-local --bin core
 NEXTEST := cargo nextest run --workspace --locked
 
 # A newer compiler brings new lints. They must not fail a newcomer's first run, so only the compilers that were used to write
@@ -34,7 +36,7 @@ help: ## list the verbs
 build: ## build the two functions, `turnkeep` and the local stack in release mode
 	@tools/preflight
 	$(call heading,release build)
-	cargo build $(RELEASE)
+	cargo build $(RELEASE) $(BINARIES)
 
 .PHONY: demo
 demo: tools build ## run the main job on a throw-away stack and show what it did
@@ -106,6 +108,28 @@ instructions-store: tools valgrind build ## accept the instructions of a turn's 
 .PHONY: valgrind
 valgrind:
 	@tools/instructions/install-valgrind
+
+# AGAINST= another stored run, QUICK=1 a tenth of the work.
+RUN := target/bench/last.json
+STORED := benches/stored.json
+AGAINST ?= $(STORED)
+
+.PHONY: bench
+bench: tools ## measure what a start, a turn and a batch cost, beside hello and a floor; minutes: docs/performance.md
+	$(call heading,release build)
+	cargo build $(RELEASE)
+	@mkdir -p $(dir $(RUN))
+	@.turnkeep/tools/bin/python tools/package/zip.py sizes "$(TARGET)/release" > target/bench/sizes.json
+	$(call heading,benchmark)
+	@$(WITH_TOOLS) "$(TARGET)/release/turnkeep-bench" --sizes target/bench/sizes.json --output $(RUN) $(if $(QUICK),--quick) $(BENCH)
+
+.PHONY: bench-compare
+bench-compare: ## measure again and show it beside the stored run
+	@$(MAKE) --no-print-directory bench BENCH='--against "$(AGAINST)"'
+
+.PHONY: bench-store
+bench-store: ## keep the last run as the stored one
+	cp $(RUN) $(STORED)
 
 # This machine's architecture needs nothing that `make test` does not need; the template's default is arm64.
 ARCH ?= $(patsubst aarch64,arm64,$(shell uname -m))

@@ -1,5 +1,6 @@
 //! The command line of `turnkeep-bench`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -7,10 +8,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
+use serde::de::DeserializeOwned;
 
 use crate::compare;
 use crate::figures::Figures;
-use crate::run::{self, Effort, Sizes, progress};
+use crate::run::{self, Effort, progress};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,9 +32,9 @@ struct Arguments {
     /// a tenth of the work
     #[arg(long)]
     quick: bool,
-    /// folder with the packaged zips, whose sizes are to be in the table
-    #[arg(long, value_name = "DIR")]
-    packages: Option<PathBuf>,
+    /// sizes of the functions' zips, as `tools/package/zip.py sizes` tells them
+    #[arg(long, value_name = "FILE")]
+    sizes: Option<PathBuf>,
     /// where the figures go, as JSON
     #[arg(long, value_name = "FILE", default_value = "target/bench/last.json")]
     output: PathBuf,
@@ -52,14 +54,21 @@ pub fn run() -> ExitCode {
 
 fn measure(arguments: &Arguments) -> Result<bool> {
     // Before minutes of work, not after them.
-    let earlier = arguments.against.as_deref().map(read).transpose()?;
+    let earlier: Option<Figures> = match &arguments.against {
+        Some(file) => Some(read(
+            file,
+            "the run to compare with (`make bench-store` keeps one)",
+        )?),
+        None => None,
+    };
     let effort = if arguments.quick {
         Effort::QUICK
     } else {
         Effort::FULL
     };
-    let sizes = Sizes {
-        packages: arguments.packages.clone(),
+    let sizes = match &arguments.sizes {
+        Some(file) => read(file, "the sizes")?,
+        None => BTreeMap::new(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -80,14 +89,10 @@ fn measure(arguments: &Arguments) -> Result<bool> {
     Ok(exceeded.is_empty())
 }
 
-fn read(path: &Path) -> Result<Figures> {
-    let text = fs::read(path).with_context(|| {
-        format!(
-            "read the run to compare with, {} (`make bench-store` keeps one)",
-            path.display()
-        )
-    })?;
-    serde_json::from_slice(&text).with_context(|| format!("{} holds no run", path.display()))
+fn read<T: DeserializeOwned>(path: &Path, what: &str) -> Result<T> {
+    let text = fs::read(path).with_context(|| format!("read {what}, {}", path.display()))?;
+    serde_json::from_slice(&text)
+        .with_context(|| format!("{} does not hold {what}", path.display()))
 }
 
 fn write(figures: &Figures, path: &Path) -> Result<()> {

@@ -1,11 +1,12 @@
 //! One run: everything that is measured, in its order.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+use serde::Deserialize;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
@@ -22,18 +23,13 @@ pub(crate) struct Effort {
     divisor: usize,
 }
 
-/// Where to find files whose sizes count.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Sizes {
-    /// The folder with the functions' zips; without it no sizes are taken.
-    pub(crate) packages: Option<PathBuf>,
+/// What a function's zip weighs, and may and should at most: what `tools/package/zip.py sizes` tells.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct Size {
+    bytes: u32,
+    limit: u32,
+    goal: u32,
 }
-
-/// The most a function's zip may weigh, and what it should: MiB.
-const ZIPS: [(&str, f64, f64); 2] = [
-    ("conversation-capture", 5.0, 4.5),
-    ("secret-rotation", 4.5, 4.0),
-];
 
 impl Effort {
     /// Enough for medians that two runs agree on.
@@ -56,7 +52,7 @@ impl Effort {
 ///
 /// # Errors
 /// If a part of the stack does not start, or a measured program does not do its work.
-pub(crate) async fn all(effort: Effort, sizes: &Sizes) -> Result<Figures> {
+pub(crate) async fn all(effort: Effort, sizes: &BTreeMap<String, Size>) -> Result<Figures> {
     progress("starting PostgreSQL, the AWS API and a stub S3");
     let setting = Setting::start().await?;
     let mut figures = Figures {
@@ -66,19 +62,13 @@ pub(crate) async fn all(effort: Effort, sizes: &Sizes) -> Result<Figures> {
     progress("starts");
     start::measure(&setting, effort, &mut figures).await?;
     warm::measure(&setting, effort, &mut figures).await?;
-    if let Some(folder) = &sizes.packages {
-        for (function, now, aim) in ZIPS {
-            let path = folder.join(format!("{function}.zip"));
-            let file = fs::metadata(&path).with_context(|| format!("find {}", path.display()))?;
-            let bytes = f64::from(u32::try_from(file.len())?);
-            let figure = Figure::new(&format!("size, {function}.zip"), Unit::Bytes, bytes);
-            figures.add(figure.limited(now * MEBIBYTE, aim * MEBIBYTE));
-        }
+    for (function, size) in sizes {
+        let name = format!("size, {function}.zip");
+        let figure = Figure::new(&name, Unit::Bytes, size.bytes.into());
+        figures.add(figure.limited(size.limit.into(), size.goal.into()));
     }
     Ok(figures)
 }
-
-const MEBIBYTE: f64 = 1024.0 * 1024.0;
 
 #[expect(
     clippy::disallowed_methods,

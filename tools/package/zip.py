@@ -2,6 +2,7 @@
 
     zip.py pack FOLDER --glibc 2.34   each FOLDER/NAME/bootstrap becomes FOLDER/NAME.zip
     zip.py budgets FOLDER             weigh FOLDER/NAME, packed, without writing anything
+    zip.py sizes FOLDER               the same as JSON, {NAME: {"bytes", "limit", "goal"}}, and no judgement
 
 The same binary always gives the same bytes. Either ends with an error if a zip is over its budget.
 """
@@ -9,6 +10,7 @@ The same binary always gives the same bytes. Either ends with an error if a zip 
 import argparse
 import hashlib
 import io
+import json
 import pathlib
 import re
 import subprocess
@@ -29,10 +31,13 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=["pack", "budgets"])
+    parser.add_argument("verb", choices=["pack", "budgets", "sizes"])
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--glibc", default="2.34", help="the newest version of glibc that a binary may need")
     arguments = parser.parse_args()
+    if arguments.verb == "sizes":
+        print(json.dumps({name: size(arguments.folder / name, *budget) for name, budget in BUDGETS.items()}))
+        return
     if arguments.verb == "pack":
         problems = [problem for name in BUDGETS for problem in pack(arguments.folder, name, arguments.glibc)]
     else:
@@ -64,6 +69,10 @@ def zipped(binary):
     with zipfile.ZipFile(content, "w") as package:
         package.writestr(entry, binary.read_bytes(), compresslevel=9)
     return content.getvalue()
+
+
+def size(binary, limit, goal):
+    return {"bytes": len(zipped(binary)), "limit": int(limit), "goal": int(goal * MIB)}
 
 
 def weigh(name, package):
