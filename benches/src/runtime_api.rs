@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 /// How long a program may take to say anything: enough for any build on any machine, so that only a program that is stuck
 /// meets it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What an invocation may take, as the program is told.
 const TIMEOUT: Duration = Duration::from_mins(1);

@@ -89,7 +89,7 @@ impl Measured {
 
     /// CPU of one invocation, in milliseconds.
     fn cpu(&self) -> Result<f64> {
-        let used = milliseconds(self.process.cpu()? - self.before);
+        let used = milliseconds(self.process.cpu()?.saturating_sub(self.before));
         Ok(used / f64::from(u32::try_from(self.wall.len())?))
     }
 }

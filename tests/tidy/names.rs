@@ -13,7 +13,7 @@ const REFERENCE: &str = "docs/environment.md";
 
 /// Variables that others define (the AWS SDK and the Lambda runtime, PostgreSQL, moto, the system, cargo), and those between the
 /// local stack and the tests.
-const FOREIGN: [&str; 11] = [
+const FOREIGN: [&str; 12] = [
     "AWS_",
     "_HANDLER",
     "PG",
@@ -23,13 +23,20 @@ const FOREIGN: [&str; 11] = [
     "HOME",
     "LC_ALL",
     "MOTO_",
+    "OUT_DIR",
     "PYTHON",
     "TURNKEEP_LOCAL_",
 ];
 
 /// The parts that the reference page speaks of, and variables that `startup` reads for them.
 const PARTS: [&str; 3] = ["capture", "rotation", "cli"];
-const READ_BY_STARTUP: [&str; 2] = ["AWS_LAMBDA_LOG_LEVEL", "AWS_LAMBDA_LOG_FORMAT"];
+const READ_BY_STARTUP: [&str; 5] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_CA_BUNDLE",
+    "AWS_LAMBDA_LOG_FORMAT",
+    "AWS_LAMBDA_LOG_LEVEL",
+    "AWS_REGION",
+];
 
 /// Names in backticks in a Markdown page.
 fn documented(page: &str) -> BTreeSet<&str> {
