@@ -1,53 +1,20 @@
-//! Neither passwords nor what people said is in anything that a run writes down.
+//! Neither passwords nor what people said is in anything that a run writes down, whatever its servers and functions are told
+//! to log.
 //!
-//! The server of this test logs everything that a server can log, statements of others included. Message texts reach it
-//! as parameters, which a server prints only where its operator asks for that too, so that is left off.
+//! Every test looks for canaries (`evidence`). The server of this one logs everything that a server can log, statements of
+//! others included, and the functions at their finest level. Message texts reach the server as parameters, which it prints
+//! only where its operator asks for that too, so that is left off.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use local::{Fault, FaultProxy, StackOptions};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use local::canary::servers::search_server;
+use local::canary::{self, said};
+use local::{Fault, FaultProxy, Stack, StackOptions};
 use serde_json::json;
 
 use crate::capture::{batch, turn};
-use crate::system::{CAPTURE, ROTATION, SECRET, System};
+use crate::system::{CAPTURE, ROTATION, SECRET, System, succeeded};
 
-/// Everything a run wrote, by where it was found.
-struct Sinks(Vec<(&'static str, String)>);
-
-impl Sinks {
-    /// Looks for a text in plain, hexadecimal, Base64 and URL-encoded form.
-    fn assert_free_of(&self, what: &str, canary: &str) {
-        let encoded: String = canary
-            .bytes()
-            .map(|byte| {
-                if byte.is_ascii_alphanumeric() {
-                    char::from(byte).to_string()
-                } else {
-                    format!("%{byte:02X}")
-                }
-            })
-            .collect();
-        let forms = [
-            canary.to_owned(),
-            hex::encode(canary),
-            BASE64_STANDARD.encode(canary),
-            encoded,
-        ];
-        for (sink, text) in &self.0 {
-            for form in &forms {
-                if let Some(at) = text.find(form.as_str()) {
-                    let line = text[..at].lines().count();
-                    panic!("{what} is in {sink}, near line {line}");
-                }
-            }
-        }
-    }
-}
-
-#[expect(
-    clippy::too_many_lines,
-    reason = "one story, from the first table to the last log"
-)]
 #[tokio::test]
 async fn no_log_holds_a_password_or_a_message() {
     let options = StackOptions::from_environment()
@@ -60,36 +27,28 @@ async fn no_log_holds_a_password_or_a_message() {
                 .setting("log_parameter_max_length", "0")
         });
     let system = System::with(options, "canary").await;
-    let mut outputs = Vec::new();
+    system.announce(r#""outcome":"conflict""#);
+    system.announce("Capture.UnknownShape");
+    system.announce("Capture.InvalidField");
+    system.announce(r#""outcome":"not_json""#);
+    system.announce("Capture.DatabaseUnavailable");
+    system.announce("VERSION_WITHOUT_STAGE");
     system.create_tables().await;
-    let spoken = "canary-in-a-message-5f2a";
-    let mut passwords = vec![
-        system.secret("AWSCURRENT").unwrap()["password"]
-            .as_str()
-            .unwrap()
-            .to_owned(),
-    ];
+    let spoken = said("what nobody may read");
 
     // Everything that works.
     let mut event = turn("c", 1);
-    event["messages"][0]["parts"][0]["content"] = json!(spoken);
     system.capture(&event).await;
-    for _ in 0..2 {
+    for number in 0..2 {
         system.rotate().await;
-        passwords.push(
-            system.secret("AWSCURRENT").unwrap()["password"]
-                .as_str()
-                .unwrap()
-                .to_owned(),
-        );
         system.stack.functions().retire(CAPTURE);
-        event["event_id"] = json!(format!("again-{}", passwords.len()));
+        event["event_id"] = json!(format!("again-{number}"));
         system.capture(&event).await;
     }
 
     // And everything that does not: conflict, unknown shape, bad JSON, a broken connection, a refused rotation.
     let mut conflict = event.clone();
-    conflict["messages"][0]["parts"][0]["content"] = json!(format!("other {spoken}"));
+    conflict["messages"][0]["parts"][0]["content"] = json!(format!("{spoken}, in other words"));
     system.refused(CAPTURE, &conflict).await;
     system.refused(CAPTURE, &json!({ "unknown": spoken })).await;
     system
@@ -111,12 +70,6 @@ async fn no_log_holds_a_password_or_a_message() {
     system.invoke(CAPTURE, &event).await;
     system.define_rotation(&[("AWS_LAMBDA_LOG_LEVEL", "TRACE")]);
     system.rotate().await;
-    passwords.push(
-        system.secret("AWSCURRENT").unwrap()["password"]
-            .as_str()
-            .unwrap()
-            .to_owned(),
-    );
     let broken = json!({"Step": "createSecret", "SecretId": SECRET, "ClientRequestToken": "nobodys-token-0000000000000000000000", "RotationToken": spoken});
     system.refused(ROTATION, &broken).await;
     for arguments in [
@@ -125,59 +78,76 @@ async fn no_log_holds_a_password_or_a_message() {
         &["-vv", "create-tables"],
         &["-vv", "rotate", "--wait"],
     ] {
-        let output = system.turnkeep(arguments).await;
-        outputs.push(String::from_utf8_lossy(&output.stdout).into_owned());
-        outputs.push(String::from_utf8_lossy(&output.stderr).into_owned());
+        system.turnkeep(arguments).await;
     }
-    passwords.push(
-        system.secret("AWSCURRENT").unwrap()["password"]
-            .as_str()
-            .unwrap()
-            .to_owned(),
-    );
 
-    let log = |function: &str| {
-        let lines = system.stack.functions().log(function);
-        lines
-            .into_iter()
-            .map(|line| line.text)
-            .collect::<Vec<_>>()
-            .join("\n")
-    };
-    let client = system.stack.server().superuser("postgres").await.unwrap();
-    let statements = client
-        .query(
-            "SELECT query FROM pg_stat_statements UNION ALL SELECT query FROM pg_stat_activity",
-            &[],
-        )
-        .await
-        .unwrap();
-    let statements: String = statements
-        .iter()
-        .map(|row| row.get::<_, Option<String>>(0).unwrap_or_default() + "\n")
-        .collect();
-    let server_log = system.stack.server().log().unwrap();
+    // The marks were there to be found: in the secret's versions and in the rows.
+    let passwords = system.stack.secrets_manager().texts();
+    assert!(passwords.len() >= 5, "every rotation made a password");
+    let kept = "SELECT count(*) FROM messages WHERE content LIKE $1";
+    assert!(system.number(kept, &[&said("%")]).await >= 2);
+    // And so were those who could have told them.
+    let log = |function: &str| system.stack.functions().log(function);
     assert!(
-        server_log.contains("ALTER ROLE"),
+        log(CAPTURE)
+            .iter()
+            .any(|line| line.text.contains("invocation handled"))
+    );
+    assert!(!log(ROTATION).is_empty());
+    let server = system.stack.server();
+    assert!(
+        server.log().unwrap().contains("ALTER ROLE"),
         "the server's log has the statements"
     );
+    assert_eq!(search_server(server).await.unwrap(), []);
+}
+
+/// What a server writes down is found where it stands: the log, and the statistics of statements.
+#[tokio::test]
+async fn a_leak_into_a_server_is_found() {
+    let options = StackOptions::from_environment()
+        .unwrap()
+        .own_postgres(|server| server);
+    let stack = Stack::start(options).await.unwrap();
+    let server = stack.server();
+    assert_eq!(search_server(server).await.unwrap(), []);
+    let client = server.superuser("postgres").await.unwrap();
+    // A comment is no constant, which the statistics would leave out.
+    let kept = format!("SELECT 1 /* {} */", said("hello"));
+    client.batch_execute(&kept).await.unwrap();
+    let refused = format!("ALTER ROLE nobody PASSWORD '{}'", canary::PASSWORD);
+    client.batch_execute(&refused).await.unwrap_err();
+    let finds = search_server(server).await.unwrap();
+    let found = |sink: &str, mark: &str| {
+        finds
+            .iter()
+            .any(|find| find.sink == sink && find.mark == mark)
+    };
+    assert!(found("pg_stat_statements", canary::TEXT), "{finds:#?}");
     assert!(
-        log(CAPTURE).contains("invocation handled")
-            && !log(ROTATION).is_empty()
-            && !statements.is_empty()
+        found("the log of PostgreSQL", canary::PASSWORD),
+        "{finds:#?}"
     );
-    let sinks = Sinks(vec![
-        ("the log of conversation-capture", log(CAPTURE)),
-        ("the log of secret-rotation", log(ROTATION)),
-        ("the log of PostgreSQL", server_log),
-        ("pg_stat_statements or pg_stat_activity", statements),
-        ("the output of turnkeep", outputs.concat()),
-    ]);
-    passwords.sort();
-    passwords.dedup();
-    assert!(passwords.len() >= 5, "every rotation made a password");
-    for password in &passwords {
-        sinks.assert_free_of("a password", password);
+    assert!(found("pg_stat_activity", canary::PASSWORD), "{finds:#?}");
+}
+
+/// The checks that every test ends with can fail.
+#[tokio::test]
+async fn a_test_fails_for_a_leak_a_warning_and_an_announcement() {
+    let system = System::start("evidence").await;
+    system.capture(&turn("c", 1)).await;
+    let mut foreign = turn("c", 2);
+    foreign["user_id"] = json!(said("somebody else"));
+    system.refused(CAPTURE, &foreign).await;
+    system.announce("NEVER_HAPPENS");
+    succeeded(&system.turnkeep(&["exec", "--", "/usr/bin/env"]).await);
+    let ended = catch_unwind(AssertUnwindSafe(|| drop(system))).unwrap_err();
+    let told = ended.downcast::<String>().unwrap();
+    for problem in [
+        "conversation-capture wrote what was not announced: {\"level\":\"WARN\"",
+        "announced, but no warning or error has it: NEVER_HAPPENS",
+        "the output of turnkeep [\"exec\", \"--\", \"/usr/bin/env\"], line ",
+    ] {
+        assert!(told.contains(problem), "no {problem:?} in: {told}");
     }
-    sinks.assert_free_of("a message", spoken);
 }

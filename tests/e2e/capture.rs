@@ -1,22 +1,25 @@
 //! `conversation-capture`: nothing acknowledged is lost, nothing is stored twice.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use local::canary::said;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::system::{CAPTURE, System};
 
-/// A turn of a conversation in the canonical shape, sent as the only new thing.
+/// A turn of a conversation in the canonical shape, sent as the only new thing. Who said it may be in no log either.
 pub fn turn(conversation: &str, number: usize) -> Value {
     json!({
         "schema": "llm.capture/1",
         "event_id": format!("{conversation}-{number}"),
         "conversation_id": conversation,
-        "user_id": "u-1",
+        "user_id": said("u-1"),
         "occurred_at": format!("2026-11-23T10:{:02}:{:02}Z", number / 60, number % 60),
         "history": "delta",
         "messages": [
-            {"direction": "input", "role": "user", "parts": [{"type": "text", "content": format!("question {number}")}]},
-            {"direction": "output", "role": "assistant", "parts": [{"type": "text", "content": format!("resposta {number}")}]},
+            {"direction": "input", "role": "user", "parts": [{"type": "text", "content": said(format!("question {number}"))}]},
+            {"direction": "output", "role": "assistant", "parts": [{"type": "text", "content": said(format!("resposta {number}"))}]},
         ],
     })
 }
@@ -105,10 +108,10 @@ async fn every_turn_of_a_legacy_conversation_is_kept() {
         let reply = system
             .capture(&json!({
                 "conversation_id": "c-1",
-                "user_id": "ana",
-                "user_input": format!("pergunta {number}"),
-                "assistant_output": format!("answer {number}"),
-                "implementations": [{"file_path": "main.tf", "type": "terraform", "functionality": "x", "code_snippet": "y"}],
+                "user_id": said("ana"),
+                "user_input": said(format!("pergunta {number}")),
+                "assistant_output": said(format!("answer {number}")),
+                "implementations": [{"file_path": "main.tf", "type": "terraform", "functionality": said("x"), "code_snippet": said("y")}],
             }))
             .await;
         assert_eq!(reply["statusCode"], 200);
@@ -132,18 +135,18 @@ async fn every_turn_of_a_legacy_conversation_is_kept() {
 #[tokio::test]
 async fn a_client_that_sends_the_whole_history_adds_only_what_is_new() {
     let system = System::start("history").await;
-    let mut said: Vec<Value> = Vec::new();
+    let mut sent: Vec<Value> = Vec::new();
     for number in 0..50 {
-        said.push(json!({"direction": "input", "role": "user", "parts": [{"type": "text", "content": format!("q{number}")}]}));
-        let answer = |direction: &str| json!({"direction": direction, "role": "assistant", "parts": [{"type": "text", "content": format!("a{number}")}]});
-        let messages: Vec<_> = said.iter().cloned().chain([answer("output")]).collect();
+        sent.push(json!({"direction": "input", "role": "user", "parts": [{"type": "text", "content": said(format!("q{number}"))}]}));
+        let answer = |direction: &str| json!({"direction": direction, "role": "assistant", "parts": [{"type": "text", "content": said(format!("a{number}"))}]});
+        let messages: Vec<_> = sent.iter().cloned().chain([answer("output")]).collect();
         system
             .capture(&json!({
                 "schema": "llm.capture/1", "event_id": format!("e-{number}"), "conversation_id": "c", "history": "full",
                 "occurred_at": format!("2026-11-23T10:{number:02}:00Z"), "response_model": "m", "messages": messages,
             }))
             .await;
-        said.push(answer("input"));
+        sent.push(answer("input"));
     }
     assert_eq!(system.messages().await, 100);
     assert_eq!(
@@ -158,18 +161,18 @@ async fn a_client_that_sends_the_whole_history_adds_only_what_is_new() {
     system.assert_counters_are_exact().await;
 
     // An edited question is a branch: a second child of the message before it.
-    said.truncate(98);
-    said.push(json!({"direction": "input", "role": "user", "parts": [{"type": "text", "content": "edited"}]}));
+    sent.truncate(98);
+    sent.push(json!({"direction": "input", "role": "user", "parts": [{"type": "text", "content": said("edited")}]}));
     system
         .capture(&json!({
             "schema": "llm.capture/1", "event_id": "edited", "conversation_id": "c", "history": "full",
-            "occurred_at": "2026-11-23T11:00:00Z", "messages": said,
+            "occurred_at": "2026-11-23T11:00:00Z", "messages": sent,
         }))
         .await;
     assert_eq!(system.messages().await, 101);
     let children = "SELECT count(*) FROM messages WHERE parent_message_id =
-        (SELECT parent_message_id FROM messages WHERE content = 'edited')";
-    assert_eq!(system.number(children, &[]).await, 2);
+        (SELECT parent_message_id FROM messages WHERE content = $1)";
+    assert_eq!(system.number(children, &[&said("edited")]).await, 2);
 }
 
 #[tokio::test]
@@ -204,16 +207,13 @@ async fn sixteen_deliveries_at_once_store_each_event_once() {
         deliveries.extend(shuffled.chunks(10).map(batch));
     }
     let mut workers = JoinSet::new();
-    let functions = system.stack.functions().clone();
     let limit = std::sync::Arc::new(tokio::sync::Semaphore::new(16));
     for delivery in deliveries {
-        let (functions, limit) = (functions.clone(), std::sync::Arc::clone(&limit));
+        let limit = std::sync::Arc::clone(&limit);
+        let invocation = system.invoke(CAPTURE, &delivery);
         workers.spawn(async move {
             let _permit = limit.acquire().await.unwrap();
-            functions
-                .invoke(CAPTURE, delivery.to_string().into_bytes())
-                .await
-                .unwrap()
+            invocation.await
         });
     }
     while let Some(invoked) = workers.join_next().await {
@@ -240,24 +240,27 @@ async fn sixteen_deliveries_at_once_store_each_event_once() {
 #[tokio::test]
 async fn a_poisoned_record_harms_no_other() {
     let system = System::start("poison").await;
+    system.announce(r#""outcome":"not_json""#);
+    system.announce("Capture.UnknownShape");
+    system.announce("Capture.InvalidField");
     let with_nul = turn("nul", 1)
         .to_string()
         .replace("question 1", r"nul \u0000 and half an emoji \ud83d");
     let reply = system
         .capture(&batch(&[
             turn("a", 1).to_string(),
-            "{not json".to_owned(),
-            json!({"neither": "shape"}).to_string(),
+            format!("{{not json: {}", said("anything")),
+            json!({"neither": said("shape")}).to_string(),
             with_nul,
-            json!({"schema": "llm.capture/1", "conversation_id": 7, "messages": []}).to_string(),
+            json!({"schema": "llm.capture/1", "conversation_id": {"no": said("id")}, "messages": []}).to_string(),
             turn("b", 1).to_string(),
         ]))
         .await;
     assert_eq!(failures(&reply), ["m-2", "m-4"]);
     assert_eq!(system.messages().await, 6);
-    let repaired =
-        "SELECT count(*) FROM messages WHERE content = E'nul \\uFFFD and half an emoji \\uFFFD'";
-    assert_eq!(system.number(repaired, &[]).await, 1);
+    let repaired = said("nul \u{fffd} and half an emoji \u{fffd}");
+    let kept = "SELECT count(*) FROM messages WHERE content = $1";
+    assert_eq!(system.number(kept, &[&repaired]).await, 1);
     assert_eq!(system.objects("quarantine/").await.len(), 1);
 }
 
@@ -268,12 +271,7 @@ async fn a_lone_surrogate_in_the_payload_itself_is_repaired() {
     let payload = turn("c", 1)
         .to_string()
         .replace("question 1", r"half \ud83d an emoji");
-    let invoked = system
-        .stack
-        .functions()
-        .invoke(CAPTURE, payload.into_bytes())
-        .await
-        .unwrap();
+    let invoked = system.deliver(CAPTURE, payload).await;
     let reply: Value = serde_json::from_slice(&invoked.payload).unwrap();
     assert_eq!(reply["sanitized"]["surrogate"], 1, "{reply}");
 }
@@ -281,18 +279,23 @@ async fn a_lone_surrogate_in_the_payload_itself_is_repaired() {
 #[tokio::test]
 async fn an_unknown_payload_is_an_error_and_stores_nothing() {
     let system = System::start("unknown").await;
-    let (code, message) = system.refused(CAPTURE, &json!({"hello": "world"})).await;
+    system.announce("Capture.UnknownShape");
+    system.announce("Capture.SourceNotAccepted");
+    let (code, message) = system
+        .refused(CAPTURE, &json!({"hello": said("world")}))
+        .await;
     assert_eq!(code, "Capture.UnknownShape");
     assert!(
         message.contains("llm.capture/1"),
         "it says what is accepted: {message}"
     );
-    let kinesis = json!({"Records": [{"eventSource": "aws:kinesis", "kinesis": {"data": "e30="}}]});
+    let data = BASE64_STANDARD.encode(turn("c", 1).to_string());
+    let kinesis = json!({"Records": [{"eventSource": "aws:kinesis", "kinesis": {"data": data}}]});
     assert_eq!(
         system.refused(CAPTURE, &kinesis).await.0,
         "Capture.SourceNotAccepted"
     );
-    let (code, _) = system.refused(CAPTURE, &json!("just text")).await;
+    let (code, _) = system.refused(CAPTURE, &json!(said("just text"))).await;
     assert_eq!(code, "Capture.UnknownShape");
     assert_eq!(system.objects("").await, [""; 0]);
     assert_eq!(
@@ -306,9 +309,10 @@ async fn an_unknown_payload_is_an_error_and_stores_nothing() {
 #[tokio::test]
 async fn other_content_under_a_known_event_id_is_put_aside() {
     let system = System::start("conflict").await;
+    system.announce(r#""outcome":"conflict""#);
     system.capture(&turn("c", 1)).await;
     let mut other = turn("c", 1);
-    other["messages"][0]["parts"][0]["content"] = json!("something else");
+    other["messages"][0]["parts"][0]["content"] = json!(said("something else"));
     let (code, message) = system.refused(CAPTURE, &other).await;
     assert_eq!(code, "Capture.Conflict", "{message}");
     assert_eq!(
@@ -320,8 +324,8 @@ async fn other_content_under_a_known_event_id_is_put_aside() {
     assert_eq!(
         system
             .number(
-                "SELECT count(*) FROM messages WHERE content = 'question 1'",
-                &[]
+                "SELECT count(*) FROM messages WHERE content = $1",
+                &[&said("question 1")]
             )
             .await,
         1
@@ -332,9 +336,10 @@ async fn other_content_under_a_known_event_id_is_put_aside() {
 #[tokio::test]
 async fn a_conversation_belongs_to_its_first_user() {
     let system = System::start("ownership").await;
+    system.announce(r#""outcome":"foreign""#);
     system.capture(&turn("c", 1)).await;
     let mut foreign = turn("c", 2);
-    foreign["user_id"] = json!("u-2");
+    foreign["user_id"] = json!(said("u-2"));
     assert_eq!(system.refused(CAPTURE, &foreign).await.0, "Capture.Foreign");
     let mut nameless = turn("c", 3);
     nameless.as_object_mut().unwrap().remove("user_id");
@@ -355,7 +360,7 @@ async fn a_conversation_belongs_to_its_first_user() {
 
     system.define_capture(&[("OWNERSHIP", "record")]);
     let mut recorded = turn("c", 4);
-    recorded["user_id"] = json!("u-2");
+    recorded["user_id"] = json!(said("u-2"));
     assert_eq!(system.capture(&recorded).await["status"], "stored");
 }
 

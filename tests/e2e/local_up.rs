@@ -1,10 +1,13 @@
 //! `turnkeep-local` as a developer uses it, each test in a checkout of its own.
 
+mod with;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
+use local::canary;
 use local::{Checkout, Stack, StackOptions, wait};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -60,6 +63,7 @@ impl Scratch {
     async fn up(&self) -> String {
         let up = self.local(&["up"]).await;
         succeeded(&up);
+        expect_no_canary(&up);
         let exports = text(&up.stdout);
         assert!(
             exports.lines().all(|line| line.starts_with("export ")),
@@ -81,6 +85,7 @@ impl Scratch {
             .kill_on_drop(true)
             .output()
             .await
+            .inspect(expect_no_canary)
             .unwrap()
     }
 
@@ -111,11 +116,28 @@ impl Scratch {
 }
 
 impl Drop for Scratch {
-    /// A test that has failed must not leave a stack behind.
+    /// A test that has failed must not leave a stack behind, and one that has not must not leave a password in a log.
     fn drop(&mut self) {
         if let Some(supervisor) = self.supervisor() {
             supervisor.signal(Signal::TERM);
         }
+        if let Ok(logs) = fs::read_dir(self.run().join("logs"))
+            && !std::thread::panicking()
+        {
+            for log in logs {
+                let log = log.unwrap().path();
+                let lines = text(&fs::read(&log).unwrap());
+                let finds = canary::search(&log.display().to_string(), &lines);
+                assert_eq!(finds, []);
+            }
+        }
+    }
+}
+
+#[track_caller]
+fn expect_no_canary(output: &Output) {
+    for stream in [&output.stdout, &output.stderr] {
+        assert_eq!(canary::search("an output", &text(stream)), []);
     }
 }
 
@@ -332,41 +354,4 @@ async fn a_stack_that_is_killed_while_it_starts_leaves_as_little() {
     let left: Vec<_> = folders.iter().filter(|folder| folder.exists()).collect();
     assert!(left.is_empty(), "left by the first: {left:?}");
     succeeded(&scratch.local(&["down"]).await);
-}
-
-#[tokio::test]
-async fn with_passes_on_how_its_command_ended() {
-    let scratch = Scratch::new().await;
-    let see = r#"test -s "$TURNKEEP_LOCAL_POSTGRES" && test -n "$TURNKEEP_LOCAL_MOTO" && exit 7"#;
-    let ended = scratch.local(&["with", "--", "sh", "-c", see]).await;
-    assert_eq!(ended.status.code(), Some(7), "{}", text(&ended.stderr));
-    let ended = scratch.local(&["with", "--", "false"]).await;
-    assert_eq!(ended.status.code(), Some(1), "{}", text(&ended.stderr));
-    succeeded(&scratch.local(&["with", "--", "true"]).await);
-    let missing = scratch.local(&["with", "--", "no-such-command"]).await;
-    expect_refusal(&missing, "no-such-command");
-    assert_eq!(scratch.folders(), [""; 0].map(PathBuf::from));
-}
-
-#[tokio::test]
-async fn with_ends_its_command_and_its_servers_when_it_is_told_to() {
-    let scratch = Scratch::new().await;
-    // It reads for as long as we hold the other end.
-    let mut with = scratch.command(&["with", "--", "cat"]);
-    let mut with = with.stdin(Stdio::piped()).spawn().unwrap();
-    let _held = with.stdin.take();
-    let pid = i32::try_from(with.id().unwrap()).unwrap();
-    let family = wait::until("the command to run", PATIENCE, async || {
-        let family = Process::of(pid)?.family();
-        let runs = family.iter().any(|one| one.program() == "cat ");
-        runs.then_some(family)
-    });
-    let family = family.await.unwrap();
-    expect_programs(&family, &["with -- cat", "moto_server", "postgres"]);
-    family[0].signal(Signal::TERM);
-    let status = tokio::time::timeout(PATIENCE, with.wait()).await;
-    let status = status.expect("it goes on").unwrap();
-    assert_eq!(status.code(), Some(1), "its command has not succeeded");
-    all_ended(&family).await;
-    assert_eq!(scratch.folders(), [""; 0].map(PathBuf::from));
 }

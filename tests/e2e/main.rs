@@ -3,6 +3,8 @@
 //! They are one binary, because each test binary links the AWS SDK again. They run below `turnkeep-local with --`, which
 //! starts one PostgreSQL and one moto for all of them (`make e2e` does it); each test has its own database, bucket,
 //! Secrets Manager and Lambda, so the order and number of tests at a time do not matter.
+//!
+//! What a test has besides its subject stands in `evidence`: canaries, and no warning that was not announced.
 
 #![expect(unreachable_pub, reason = "a test binary has no public interface")]
 #![expect(
@@ -17,6 +19,7 @@ mod capture;
 mod capture_faults;
 mod cli;
 mod cli_refusals;
+mod evidence;
 mod local_lambda;
 mod local_postgres;
 mod local_up;

@@ -189,6 +189,15 @@ async fn every_step_may_be_repeated() {
 #[tokio::test]
 async fn the_preamble_refuses_as_the_reference_does() {
     let system = System::start("preamble").await;
+    for code in [
+        "ResourceNotFoundException",
+        "INVALID_EVENT",
+        "VERSION_WITHOUT_STAGE",
+        "INVALID_STEP",
+        "VERSION_NOT_PENDING",
+    ] {
+        system.announce(code);
+    }
     let arn = system.secret_arn().await;
     let current = system.version("AWSCURRENT").unwrap();
     let error = async |event: Value| system.refused(ROTATION, &event).await;
@@ -239,9 +248,11 @@ async fn the_application_user_need_not_be_simple() {
     let system = System::start("names").await;
     let superuser = system.database.superuser().await.unwrap();
     let role = "Ana \"the\" App";
-    let create = "CREATE ROLE \"Ana \"\"the\"\" App\" LOGIN PASSWORD 'first'";
+    let create = "CREATE ROLE \"Ana \"\"the\"\" App\" LOGIN";
     superuser.batch_execute(create).await.unwrap();
-    let text = system.database.secret(&Credentials::new(role, "first"));
+    let first = Credentials::generate(role);
+    system.stack.server().set_password(&first).await.unwrap();
+    let text = system.database.secret(&first);
     let secret = system
         .stack
         .secrets_manager()
@@ -279,6 +290,7 @@ async fn the_application_user_need_not_be_simple() {
 #[tokio::test]
 async fn the_migrate_step_makes_an_empty_database_ready() {
     let system = System::empty("migrate").await;
+    system.announce("STEP_NOT_AVAILABLE");
     let secret = system.database.secret(&system.new_credentials());
     system
         .stack

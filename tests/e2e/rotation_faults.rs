@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use local::canary;
 use local::secrets_manager::Step;
 use local::{Fault, FaultProxy};
 use serde_json::json;
@@ -28,6 +29,7 @@ impl System {
 #[tokio::test]
 async fn finish_without_set_moves_nothing() {
     let system = System::start("finish").await;
+    system.announce("PENDING_REFUSED");
     let current = system.version("AWSCURRENT");
     let (token, _hold) = system.rotation_before(Step::SetSecret).await;
     let (_, message) = system
@@ -41,6 +43,7 @@ async fn finish_without_set_moves_nothing() {
 #[tokio::test]
 async fn a_cancelled_rotation_is_refused() {
     let system = System::start("cancelled").await;
+    system.announce("ROTATION_OFF");
     let (token, _hold) = system.rotation_before(Step::SetSecret).await;
     let client = aws_sdk_secretsmanager::Client::new(&system.stack.sdk_config());
     client
@@ -64,6 +67,7 @@ async fn a_cancelled_rotation_is_refused() {
 #[tokio::test]
 async fn a_certificate_that_does_not_verify_is_no_reason_for_plaintext() {
     let system = System::start("trust").await;
+    system.announce("CERTIFICATE_NOT_ACCEPTED");
     let other = rcgen_root();
     let file = tempfile::NamedTempFile::new_in(system.stack.log_directory()).unwrap();
     std::fs::write(file.path(), other).unwrap();
@@ -95,6 +99,7 @@ fn rcgen_root() -> String {
 #[tokio::test]
 async fn a_database_that_never_answers_is_told_from_a_wrong_password() {
     let system = System::start("paused").await;
+    system.announce("DATABASE_TIMED_OUT");
     let proxy = FaultProxy::start(system.database_address()).await.unwrap();
     system.point_secret_at(&proxy).await;
     system.define_rotation(&[
@@ -130,7 +135,7 @@ async fn a_database_that_never_answers_is_told_from_a_wrong_password() {
 async fn a_wrong_current_is_saved_by_previous() {
     let system = System::start("previous").await;
     let mut wrong = system.secret("AWSCURRENT").unwrap();
-    wrong["password"] = json!("typed wrongly");
+    wrong["password"] = json!(format!("{} typed wrongly", canary::PASSWORD));
     let client = aws_sdk_secretsmanager::Client::new(&system.stack.sdk_config());
     client
         .put_secret_value()
@@ -147,6 +152,7 @@ async fn a_wrong_current_is_saved_by_previous() {
 #[tokio::test]
 async fn a_password_that_nobody_knows_is_an_error_that_changes_nothing() {
     let system = System::start("unknown").await;
+    system.announce("DB_PASSWORD_UNKNOWN");
     let superuser = system.database.superuser().await.unwrap();
     superuser
         .batch_execute(&format!(
@@ -172,6 +178,7 @@ async fn a_password_that_nobody_knows_is_an_error_that_changes_nothing() {
 #[tokio::test]
 async fn a_wrong_configuration_fails_the_init_phase_with_every_problem() {
     let system = System::start("config").await;
+    system.announce("ConfigError");
     system.define_rotation(&[
         ("ROTATION_STRATEGY", "alternating-users"),
         ("REQUIRE_TLS", "perhaps"),

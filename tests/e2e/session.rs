@@ -11,8 +11,8 @@ mod work;
 use std::time::Duration;
 
 use aurora_session::{Builder, SecretsManager, Session, SessionError, Stage, Trust};
+use local::canary;
 use local::{Credentials, Database, FaultProxy, Stack, StackOptions};
-use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 use tokio_postgres::Client;
 
@@ -100,12 +100,8 @@ impl Key {
 
     /// Makes the database accept these credentials and no others for the role.
     async fn set_password(&self, credentials: &Credentials) {
-        let statement = format!(
-            "ALTER ROLE {} PASSWORD '{}'",
-            credentials.username,
-            credentials.password.expose_secret()
-        );
-        self.superuser.batch_execute(&statement).await.unwrap();
+        let server = self.stack.server();
+        server.set_password(credentials).await.unwrap();
     }
 
     /// Moves AWSCURRENT to a version, and AWSPREVIOUS with it.
@@ -178,7 +174,7 @@ fn within(time: Duration) -> Instant {
     Instant::now() + time
 }
 
-/// An error and its causes, as a handler prints them.
+/// An error and its causes, as a handler prints them: without a password.
 fn chain(error: &SessionError) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
@@ -186,5 +182,6 @@ fn chain(error: &SessionError) -> String {
         text = format!("{text}: {error}");
         cause = error.source();
     }
+    assert_eq!(canary::search("an error", &text), []);
     text
 }

@@ -1,17 +1,22 @@
 //! A deployed system of a test's own: database with tables, application's secret, bucket, both functions.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Output;
+use std::sync::Arc;
 use std::time::Duration;
 
+use local::canary;
 use local::lambda::Invoked;
 pub use local::stack::{CAPTURE, ROTATION};
 use local::{Credentials, Database, Stack, StackOptions};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use tokio::process::Command;
 use tokio_postgres::types::ToSql;
+
+use crate::evidence::Evidence;
 
 /// Name of the application's secret, as a user who names nothing gets it.
 pub const SECRET: &str = "ial-aurora-master-secret";
@@ -27,6 +32,7 @@ pub struct System {
     pub master_secret: String,
     /// Name of the application's login role: roles are shared by the databases of a server, so each test has its own.
     pub application: String,
+    evidence: Arc<Evidence>,
 }
 
 impl System {
@@ -48,6 +54,7 @@ impl System {
             bucket,
             master_secret,
             application,
+            evidence: Arc::default(),
         };
         system.define_capture(&[]);
         system.define_rotation(&[]);
@@ -112,7 +119,25 @@ impl System {
 
     /// Runs the release binary `turnkeep` to its end.
     pub async fn turnkeep(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().await.unwrap()
+        let output = self.command(arguments).output().await.unwrap();
+        self.saw(&format!("the output of turnkeep {arguments:?}"), &output);
+        output
+    }
+
+    /// Keeps the output of a [`System::command`] for the search for canaries.
+    pub fn saw(&self, sink: &str, output: &Output) {
+        self.evidence.saw(sink, &output.stdout);
+        self.evidence.saw(sink, &output.stderr);
+    }
+
+    /// Announces that a function warns or reports an error, by a part of the line such as an error code.
+    pub fn announce(&self, fragment: &str) {
+        self.evidence.announce(fragment, None);
+    }
+
+    /// As [`System::announce`], for a line that is missing where what `unless` says comes first.
+    pub fn announce_unless(&self, fragment: &str, unless: &str) {
+        self.evidence.announce(fragment, Some(unless));
     }
 
     /// The release binary `turnkeep` with the environment that `make up` prints.
@@ -165,10 +190,32 @@ impl System {
     }
 
     /// Invokes a function.
+    #[track_caller]
     pub fn invoke(&self, function: &str, event: &Value) -> impl Future<Output = Invoked> + use<> {
-        let functions = self.stack.functions().clone();
-        let (function, payload) = (function.to_owned(), event.to_string().into_bytes());
-        async move { functions.invoke(&function, payload).await.unwrap() }
+        self.deliver(function, event.to_string())
+    }
+
+    /// Invokes a function with a payload that need not be clean JSON.
+    #[track_caller]
+    pub fn deliver(
+        &self,
+        function: &str,
+        payload: String,
+    ) -> impl Future<Output = Invoked> + use<> {
+        assert!(
+            function != CAPTURE || !canary::search("the event", &payload).is_empty(),
+            "nobody could find this event in a log, let it say something with `canary::said`: {payload}"
+        );
+        let (functions, evidence) = (self.stack.functions().clone(), Arc::clone(&self.evidence));
+        let function = function.to_owned();
+        async move {
+            let invoked = functions
+                .invoke(&function, payload.into_bytes())
+                .await
+                .unwrap();
+            evidence.saw(format!("a reply of {function}"), &invoked.payload);
+            invoked
+        }
     }
 
     /// The one number that a query answers with, read as superuser.
@@ -179,7 +226,6 @@ impl System {
 
     /// The value of the application's secret that holds `stage`, parsed.
     pub fn secret(&self, stage: &str) -> Option<Value> {
-        use secrecy::ExposeSecret as _;
         let text: SecretString = self.stack.secrets_manager().text(SECRET, stage)?;
         Some(serde_json::from_str(text.expose_secret()).unwrap())
     }
@@ -206,6 +252,55 @@ impl System {
                 ])
                 .await,
         );
+    }
+}
+
+impl System {
+    /// What must not be, in words; the functions have ended after it.
+    fn problems(&self) -> Vec<String> {
+        let (functions, secrets_manager) = (self.stack.functions(), self.stack.secrets_manager());
+        let written: BTreeMap<String, usize> = functions
+            .names()
+            .into_iter()
+            .map(|name| (name.clone(), functions.log(&name).len()))
+            .collect();
+        let ended = self.stack.end();
+        let mut problems: Vec<String> = ended.err().iter().map(ToString::to_string).collect();
+        let log = |(name, before): (String, usize)| {
+            let lines = functions.log(&name).into_iter().enumerate();
+            // Whoever was about to start for a rotation that a test let go on has been killed by us.
+            let own = lines.filter(|(number, line)| {
+                *number < before || !line.text.starts_with("INIT_REPORT ")
+            });
+            let own = own.map(|(_, line)| line).collect();
+            (name, own)
+        };
+        let logs: Vec<_> = written.into_iter().map(log).collect();
+        // What Secrets Manager keeps of the functions' replies to it.
+        let rotations = format!("{:?}", secrets_manager.rotations());
+        self.evidence.saw("a reply of a step", rotations.as_bytes());
+        if let Some(own) = self.stack.own_postgres() {
+            let log = own.server().log();
+            let log = log.unwrap_or_else(|refused| refused.to_string());
+            self.evidence.saw("the log of PostgreSQL", log.as_bytes());
+        }
+        problems.extend(self.evidence.problems(&logs));
+        let marked = |text: &SecretString| text.expose_secret().contains(canary::PASSWORD);
+        if !secrets_manager.texts().iter().all(marked) {
+            problems
+                .push("a password has no mark, so that nobody could find it in a log".to_owned());
+        }
+        problems
+    }
+}
+
+impl Drop for System {
+    /// What holds for every test; a test that has failed already has more to say.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let problems = self.problems();
+            assert!(problems.is_empty(), "{}", problems.join("\n"));
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Captured events as the adapters make them, and their objects.
 
 use conversation::{Capture, Delivery, Layout, Object, adapt, sanitize};
+use local::canary::said;
 use serde_json::{Value, json};
 use store::{Archived, Item};
 use time::OffsetDateTime;
@@ -49,8 +50,8 @@ pub fn turn(conversation: &str, event: &str, user: Option<&str>, second: i64) ->
         "occurred_at": at(second), "history": "delta",
         "usage": {"input_tokens": 10, "output_tokens": 3},
         "messages": [
-            {"direction": "input", "role": "user", "parts": [{"type": "text", "content": format!("question of {event}")}]},
-            {"direction": "output", "role": "assistant", "parts": [{"type": "text", "content": format!("answer of {event}")}]},
+            {"direction": "input", "role": "user", "parts": [{"type": "text", "content": said(format!("question of {event}"))}]},
+            {"direction": "output", "role": "assistant", "parts": [{"type": "text", "content": said(format!("answer of {event}"))}]},
         ],
     })
 }
@@ -64,13 +65,13 @@ pub fn undated(mut event: Value) -> Value {
 /// `turns` events of one conversation, each with the whole history, as LLM clients send it: questions `q0`, `q1` and so on,
 /// answers `a0`, `a1` and so on.
 pub fn full_history(conversation: &str, user: Option<&str>, turns: usize) -> Vec<Value> {
-    let said = |direction: &str, role: &str, text: String| json!({"direction": direction, "role": role, "parts": [{"type": "text", "content": text}]});
+    let message = |direction: &str, role: &str, text: String| json!({"direction": direction, "role": role, "parts": [{"type": "text", "content": said(text)}]});
     let mut events = Vec::new();
     let mut history = Vec::new();
     for (turn, second) in (0..turns).zip(0_i64..) {
-        history.push(said("input", "user", format!("q{turn}")));
+        history.push(message("input", "user", format!("q{turn}")));
         let mut messages = history.clone();
-        messages.push(said("output", "assistant", format!("a{turn}")));
+        messages.push(message("output", "assistant", format!("a{turn}")));
         events.push(json!({
             "schema": "llm.capture/1", "conversation_id": conversation, "event_id": format!("e{turn}"),
             "user_id": user, "occurred_at": at(second * 10), "history": "full",
@@ -78,7 +79,7 @@ pub fn full_history(conversation: &str, user: Option<&str>, turns: usize) -> Vec
             "usage": {"input_tokens": 100 + turn, "output_tokens": 7},
             "messages": messages, "context": {"turn": turn},
         }));
-        history.push(said("input", "assistant", format!("a{turn}")));
+        history.push(message("input", "assistant", format!("a{turn}")));
     }
     events
 }
@@ -102,8 +103,8 @@ fn branches(event: &Value) -> [Value; 2] {
     let mut edited = event.clone();
     edited["event_id"] = json!("edited");
     edited["occurred_at"] = json!(at(55));
-    edited["messages"][10]["parts"][0]["content"] = json!("q5, edited");
-    edited["messages"][11]["parts"][0]["content"] = json!("a5, other");
+    edited["messages"][10]["parts"][0]["content"] = json!(said("q5, edited"));
+    edited["messages"][11]["parts"][0]["content"] = json!(said("a5, other"));
     let mut again = event.clone();
     again["event_id"] = json!("said-again");
     again["occurred_at"] = json!(at(53));
@@ -123,14 +124,14 @@ fn collision(number: u32) -> Value {
             {"message_id": "same", "parent_message_id": format!("p{number}"),
              // The earliest are re-sends, so that an answer has to beat them.
              "direction": if number.is_multiple_of(2) { "input" } else { "output" }, "role": "assistant",
-             "parts": [{"type": "text", "content": format!("words {number}")}]},
+             "parts": [{"type": "text", "content": said(format!("words {number}"))}]},
             {"message_id": format!("own-{}", number % 6), "direction": "input", "role": "user",
-             "parts": [{"type": "text", "content": format!("more words {number}")}]},
+             "parts": [{"type": "text", "content": said(format!("more words {number}"))}]},
         ],
         "implementations": [
-            {"implementation_id": "file", "file_path": format!("a{number}.tf"), "type": "terraform", "code_snippet": format!("x = {number}")},
-            {"implementation_id": format!("file-{}", number % 4), "file_path": "b.tf", "type": "terraform", "code_snippet": format!("y = {number}")},
+            {"implementation_id": "file", "file_path": format!("a{number}.tf"), "type": "terraform", "code_snippet": said(format!("x = {number}"))},
+            {"implementation_id": format!("file-{}", number % 4), "file_path": "b.tf", "type": "terraform", "code_snippet": said(format!("y = {number}"))},
         ],
-        "context": {"n": number}, "metadata": {"n": number},
+        "context": {"n": said(number)}, "metadata": {"n": said(number)},
     })
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use local::canary::said;
 use serde_json::json;
 use store::{Ownership, Prepared, Statements, Status, read};
 use tokio::sync::Barrier;
@@ -84,7 +85,7 @@ async fn refusals_are_final() {
     let (_, client) = migrated(&stack, "refusals").await;
     let first = Sample::new(&turn("c", "e1", Some("ana"), 0));
     let mut other = turn("c", "e1", Some("ana"), 0);
-    other["messages"][0]["parts"][0]["content"] = json!("other words");
+    other["messages"][0]["parts"][0]["content"] = json!(said("other words"));
     let other = Sample::new(&other);
     let foreign = Sample::new(&turn("c", "e2", Some("eve"), 1));
     let nameless = Sample::new(&turn("c", "e3", None, 2));

@@ -1,5 +1,6 @@
 //! A conversation is read in the order in which it was said.
 
+use local::canary::said;
 use store::{Ownership, read};
 use tokio_postgres::Client;
 
@@ -40,7 +41,7 @@ async fn a_conversation_reads_in_order_however_it_came() {
 
     let found = conversation(&client, "c").await;
     let said: Vec<String> = (0..TURNS)
-        .flat_map(|turn| [format!("q{turn}"), format!("a{turn}")])
+        .flat_map(|turn| [said(format!("q{turn}")), said(format!("a{turn}"))])
         .collect();
     assert_eq!(contents(&found), said);
     // What an answer says of itself stays, although every later event sends it again.
@@ -75,7 +76,12 @@ async fn undated_events_read_in_order_of_arrival() {
     store_in_batches(&client, &samples, 5).await;
     let said: Vec<String> = ids
         .iter()
-        .flat_map(|id| [format!("question of {id}"), format!("answer of {id}")])
+        .flat_map(|id| {
+            [
+                said(format!("question of {id}")),
+                said(format!("answer of {id}")),
+            ]
+        })
         .collect();
     assert_eq!(contents(&conversation(&client, "undated").await), said);
 }

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use local::canary::said;
+use local::canary::servers::search_server;
+use local::{Stack, StackOptions};
 use serde_json::{Value, json};
 use store::{Ownership, Prepared, Statements, Status};
 
@@ -122,16 +125,20 @@ async fn hostile_content_is_stored() {
 }
 
 /// A limit that this release does not know of fails the one item, not its neighbours.
+///
+/// The server tells its own log which row it has refused, unless it is told to be terse.
 #[tokio::test]
 async fn content_that_the_server_refuses_fails_alone() {
-    let stack = stack().await;
+    let options = StackOptions::from_environment().unwrap();
+    let options = options.own_postgres(|server| server.setting("log_error_verbosity", "terse"));
+    let stack = Stack::start(options).await.unwrap();
     let (_, client) = migrated(&stack, "poison").await;
     client
-        .batch_execute("ALTER TABLE messages ADD CONSTRAINT unknown CHECK (content NOT LIKE 'poison%') NOT VALID")
+        .batch_execute("ALTER TABLE messages ADD CONSTRAINT unknown CHECK (content NOT LIKE '%poison%') NOT VALID")
         .await
         .unwrap();
     let mut poison = turn("p", "poison", Some("u"), 0);
-    poison["messages"][0]["parts"][0]["content"] = json!("poison");
+    poison["messages"][0]["parts"][0]["content"] = json!(said("poison"));
     let samples = [
         turn("p", "e1", Some("u"), 0),
         poison,
@@ -157,4 +164,7 @@ async fn content_that_the_server_refuses_fails_alone() {
         number(&client, "SELECT count(*) FROM capture_events").await,
         2
     );
+    let log = stack.server().log().unwrap();
+    assert!(log.contains("violates check constraint \"unknown\""));
+    assert_eq!(search_server(stack.server()).await.unwrap(), []);
 }

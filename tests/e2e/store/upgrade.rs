@@ -1,5 +1,6 @@
 //! A database that the original Python made becomes ours, in place.
 
+use local::canary;
 use store::migrate::{self, MigrateError, State};
 use store::{Ownership, Status, read};
 use time::OffsetDateTime;
@@ -49,14 +50,17 @@ impl Original {
 
     /// Two hundred conversations of five users, and what only a hand could have written.
     fn data(self) -> String {
+        // The server puts it together: a statement with the whole mark would be found where statements are shown.
+        let (begin, end) = canary::TEXT.split_at(5);
+        let said = format!("'{begin}' || '{end}: ' ||");
         let conversation = |n: usize| {
             let user = ["'anonymous'", "''", "'ana'", "'josé'", "NULL"][n % 5];
             format!(
                 "INSERT INTO conversations VALUES ('c-{n}', {user}, '2026-03-08 02:30:{:02}', '2026-03-08 02:31:00',
                      '{{\"context\": {{\"n\": {n}}}, \"implementations_count\": 2}}', 'conversations/2026/03/08/c-{n}.json');
-                 INSERT INTO messages VALUES ('c-{n}-user', 'c-{n}', 'user', 'olá {n}', '2026-03-08 02:30:00', '{{\"source\": \"user_input\"}}');
-                 INSERT INTO messages VALUES ('c-{n}-assistant', 'c-{n}', 'assistant', 'hello {n}', '2026-03-08 02:30:00', '{{\"source\": \"assistant_output\"}}');
-                 INSERT INTO implementations VALUES ('c-{n}-impl-0', 'c-{n}', 'a.tf', 'terraform', 'f', 'x = 1', '2026-03-08 02:30:00');
+                 INSERT INTO messages VALUES ('c-{n}-user', 'c-{n}', 'user', {said} 'olá {n}', '2026-03-08 02:30:00', '{{\"source\": \"user_input\"}}');
+                 INSERT INTO messages VALUES ('c-{n}-assistant', 'c-{n}', 'assistant', {said} 'hello {n}', '2026-03-08 02:30:00', '{{\"source\": \"assistant_output\"}}');
+                 INSERT INTO implementations VALUES ('c-{n}-impl-0', 'c-{n}', 'a.tf', 'terraform', {said} 'f', {said} 'x = 1', '2026-03-08 02:30:00');
                  INSERT INTO implementations VALUES ('c-{n}-impl-1', 'c-{n}', '', 'unknown', '', '', '2026-03-08 02:30:00');",
                 n % 60
             )
@@ -65,11 +69,11 @@ impl Original {
         let long = "🦀".repeat(244);
         let by_hand = format!(
             "INSERT INTO conversations VALUES ('{long}', 'ana', '2026-01-01', '2026-01-01', '{{}}', 'k');
-             INSERT INTO messages VALUES ('{long}-assistant', '{long}', 'assistant', repeat('word ', 300000), '2026-01-01', NULL, 42);
+             INSERT INTO messages VALUES ('{long}-assistant', '{long}', 'assistant', {said} repeat('word ', 300000), '2026-01-01', NULL, 42);
              INSERT INTO conversations (conversation_id, user_id) VALUES ('empty', 'ana'), ('', 'ana');
              INSERT INTO conversations VALUES ('nulls', NULL, NULL, NULL, NULL, NULL);
-             INSERT INTO messages VALUES ('hand-1', NULL, 'user', 'of no conversation', '2026-01-01', NULL, NULL);
-             INSERT INTO messages VALUES ('hand-2', 'nulls', 'user', 'without a time', NULL, NULL, NULL);"
+             INSERT INTO messages VALUES ('hand-1', NULL, 'user', {said} 'of no conversation', '2026-01-01', NULL, NULL);
+             INSERT INTO messages VALUES ('hand-2', 'nulls', 'user', {said} 'without a time', NULL, NULL, NULL);"
         );
         data.push_str(&by_hand);
         if self == Self::CommandLine {
@@ -228,16 +232,17 @@ async fn assert_conversations_go_on(client: &Client) {
     let contents: Vec<_> = old
         .messages
         .iter()
-        .map(|message| (message.role.as_str(), message.content.as_str()))
+        .map(|message| (message.role.as_str(), message.content.clone()))
         .collect();
+    let expected = [
+        ("user", "olá 2"),
+        ("assistant", "hello 2"),
+        ("user", "question of next"),
+        ("assistant", "answer of next"),
+    ];
     assert_eq!(
         contents,
-        [
-            ("user", "olá 2"),
-            ("assistant", "hello 2"),
-            ("user", "question of next"),
-            ("assistant", "answer of next")
-        ]
+        expected.map(|(role, text)| (role, canary::said(text)))
     );
     let old_writer = client
         .batch_execute("INSERT INTO messages (message_id, conversation_id, role, content) VALUES ('m', 'c-1', 'user', 'x')")
