@@ -4,9 +4,10 @@
 //! The original stored such a payload as an empty conversation and let the queue delete the real message.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use conversation::Delivery;
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// What [`SourceError`] says is accepted.
@@ -38,8 +39,8 @@ pub(crate) struct Message {
 }
 
 /// Shows ids and the size, never the body.
-impl std::fmt::Debug for Message {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Message {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Message")
             .field("id", &self.id)
@@ -102,10 +103,7 @@ impl<'a> Envelope<'a> {
             let first: Fields<'_> = serde_json::from_str(items.first()?.get()).ok()?;
             return record_source(&first).map(|_| Self::Other("Amazon EventBridge Pipes"));
         }
-        let fields: Fields<'_> = serde_json::from_str(text).ok()?;
-        if string(&fields, "schema").is_some_and(|schema| schema.starts_with("llm.capture/")) {
-            return None;
-        }
+        let Outermost(fields) = serde_json::from_str(text).ok()?;
         if let Some(records) = list(&fields, "Records") {
             let first: Fields<'_> = serde_json::from_str(records.first()?.get()).ok()?;
             return Some(match record_source(&first)? {
@@ -132,6 +130,40 @@ impl<'a> Envelope<'a> {
     }
 }
 
+/// The keys of an object that is no event of ours. Reading stops where it says that it is one, as most do in their first
+/// key: what follows may be megabytes.
+struct Outermost<'a>(Fields<'a>);
+
+impl<'de> Deserialize<'de> for Outermost<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(OutermostVisitor)
+    }
+}
+
+struct OutermostVisitor;
+
+impl<'de> Visitor<'de> for OutermostVisitor {
+    type Value = Outermost<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Fields::new();
+        while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
+            let is_ours = key == "schema"
+                && serde_json::from_str::<String>(value.get())
+                    .is_ok_and(|schema| schema.starts_with("llm.capture/"));
+            if is_ours {
+                return Err(A::Error::custom("an event of ours"));
+            }
+            fields.insert(key, value);
+        }
+        Ok(Outermost(fields))
+    }
+}
+
 /// The source that a record names, if it names one.
 fn record_source(record: &Fields<'_>) -> Option<&'static str> {
     // SNS and SES alone write it with a capital letter.
@@ -151,7 +183,7 @@ fn record_source(record: &Fields<'_>) -> Option<&'static str> {
 }
 
 /// What is read of an SQS record (AWS Lambda Developer Guide, "Using Lambda with Amazon SQS").
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Record {
     message_id: String,

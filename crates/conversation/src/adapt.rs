@@ -27,12 +27,11 @@ const ADAPTERS: &[Adapter] = &[canonical::ADAPTER, legacy::ADAPTER];
 ///
 /// The same bytes and the same [`Delivery`] always give the same captures.
 pub fn captures(clean: &Clean<'_>, delivery: &Delivery) -> Result<Vec<Capture>, AdaptError> {
-    let raw: &RawValue = serde_json::from_str(clean.text())?;
-    let one = |raw, ordinal, path: &str| {
+    let one = |text, ordinal, path: &str| {
         let place = Place {
             delivery,
             ordinal,
-            raw,
+            text,
         };
         capture(
             &Arrival {
@@ -42,17 +41,23 @@ pub fn captures(clean: &Clean<'_>, delivery: &Delivery) -> Result<Vec<Capture>, 
             path,
         )
     };
+    let text = clean.text();
+    // Reading its entries reads all of an object, and an event may be large: it is not looked through before that.
+    if Kind::at(text) == Kind::Object {
+        return Ok(vec![one(text, None, "")?]);
+    }
+    let raw: &RawValue = serde_json::from_str(text)?;
     if Kind::of(raw) != Kind::Array {
-        return Ok(vec![one(raw, None, "")?]);
+        return Ok(vec![one(text, None, "")?]);
     }
     match json::items(raw)?.as_slice() {
         [] => Err(unknown_shape("an empty array".to_owned())),
         // One event in an array is the same event without it.
-        [only] => Ok(vec![one(only, None, "[0]")?]),
+        [only] => Ok(vec![one(only.get(), None, "[0]")?]),
         several => several
             .iter()
             .enumerate()
-            .map(|(ordinal, raw)| one(raw, Some(ordinal), &format!("[{ordinal}]")))
+            .map(|(ordinal, raw)| one(raw.get(), Some(ordinal), &format!("[{ordinal}]")))
             .collect(),
     }
 }
@@ -127,12 +132,12 @@ struct Arrival<'a> {
 }
 
 fn capture(arrival: &Arrival<'_>, path: &str) -> Result<Capture, AdaptError> {
-    let raw = arrival.place.raw;
-    let kind = Kind::of(raw);
+    let text = arrival.place.text;
+    let kind = Kind::at(text);
     if kind != Kind::Object {
         return Err(unknown_shape(kind.as_str().to_owned()));
     }
-    let fields = Fields::read(path, raw)?;
+    let fields = Fields::of_object(path, text)?;
     match ADAPTERS
         .iter()
         .find(|adapter| (adapter.recognises)(&fields))

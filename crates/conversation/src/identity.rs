@@ -7,7 +7,6 @@
 
 use std::collections::HashSet;
 
-use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
@@ -34,8 +33,8 @@ pub(crate) struct Place<'a> {
     pub(crate) delivery: &'a Delivery,
     /// Position in the delivery, if that holds several events.
     pub(crate) ordinal: Option<usize>,
-    /// The event itself.
-    pub(crate) raw: &'a RawValue,
+    /// The event itself, as JSON.
+    pub(crate) text: &'a str,
 }
 
 impl Place<'_> {
@@ -52,7 +51,7 @@ impl Place<'_> {
             id.clone()
         } else {
             let time = self.delivery.time.map(instant::rfc3339).unwrap_or_default();
-            let event = Json::parse(self.raw, MAX_DEPTH)?;
+            let event = Json::parse(serde_json::from_str(self.text)?, MAX_DEPTH)?;
             format!(
                 "h:{}",
                 hex::encode(digest("event", &[&event.canonical(), &time]))

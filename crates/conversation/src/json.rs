@@ -108,7 +108,7 @@ impl Json {
         Ok(match Kind::of(raw) {
             Kind::Object | Kind::Array if room == 0 => Self::String(text.to_owned()),
             Kind::Object => Self::Object(
-                entries(raw)?
+                entries(text)?
                     .into_iter()
                     .map(|(key, value)| Ok((key, Self::parse(value, room - 1)?)))
                     .collect::<serde_json::Result<_>>()?,
@@ -221,7 +221,16 @@ pub(crate) enum Kind {
 
 impl Kind {
     pub(crate) fn of(raw: &RawValue) -> Self {
-        match raw.get().bytes().next() {
+        Self::at(raw.get())
+    }
+
+    /// The type of the value that a text begins with, be it complete or not.
+    pub(crate) fn at(text: &str) -> Self {
+        match text
+            .trim_start_matches([' ', '\t', '\n', '\r'])
+            .bytes()
+            .next()
+        {
             Some(b'{') => Self::Object,
             Some(b'[') => Self::Array,
             Some(b'"') => Self::String,
@@ -245,7 +254,7 @@ impl Kind {
 }
 
 /// The entries of an object, in their order, repeated keys and all.
-pub(crate) fn entries(raw: &RawValue) -> serde_json::Result<Vec<(String, &RawValue)>> {
+pub(crate) fn entries(text: &str) -> serde_json::Result<Vec<(String, &RawValue)>> {
     struct Entries<'a>(Vec<(String, &'a RawValue)>);
 
     impl<'de> Deserialize<'de> for Entries<'de> {
@@ -272,7 +281,7 @@ pub(crate) fn entries(raw: &RawValue) -> serde_json::Result<Vec<(String, &RawVal
         }
     }
 
-    serde_json::from_str(raw.get()).map(|Entries(entries)| entries)
+    serde_json::from_str(text).map(|Entries(entries)| entries)
 }
 
 /// The items of an array.

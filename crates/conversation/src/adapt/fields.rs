@@ -23,9 +23,14 @@ impl<'a> Fields<'a> {
         if Kind::of(raw) != Kind::Object {
             return Err(invalid(path, raw, "an object"));
         }
+        Self::of_object(path, raw.get())
+    }
+
+    /// The object that `text` is, which nothing has read yet.
+    pub(crate) fn of_object(path: &str, text: &'a str) -> Result<Self, AdaptError> {
         Ok(Self {
             path: path.to_owned(),
-            entries: json::entries(raw)?,
+            entries: json::entries(text)?,
             long_ids: Vec::new(),
         })
     }
