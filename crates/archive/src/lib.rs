@@ -90,7 +90,9 @@ pub struct Entry {
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// All tries of one call together. The caller's deadline may end it earlier.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(12);
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
+/// The same as that of the process's other clients: clients of one [`SdkConfig`] whose connections are limited alike share
+/// a connector, and reading its roots of trust is a part of every start.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_ATTEMPTS: u32 = 3;
 
 /// Waits between puts of a key that another writer is putting at the same moment. That writer ends within one
