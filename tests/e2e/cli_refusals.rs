@@ -1,5 +1,6 @@
 //! `turnkeep` and what it cannot use: the error names what was wrong, and the exit code its kind.
 
+use local::canary;
 use serde_json::Value;
 
 use crate::system::{System, succeeded};
@@ -34,10 +35,12 @@ async fn a_profile_that_is_named_is_the_one_that_is_used() {
 #[tokio::test]
 async fn what_is_wrong_with_a_secret_is_told_by_every_verb() {
     let system = System::start("rubbish").await;
-    let secret = r#"{"username":"u","password":"p","host":"h","port":"many"}"#;
+    let password = canary::PASSWORD;
+    let no_json = format!(r#"{{"password":"{password}""#);
+    let no_port = format!(r#"{{"username":"u","password":"{password}","host":"h","port":"many"}}"#);
     for (name, value, told) in [
-        ("no-json", "{", "not valid json"),
-        ("no-port", secret, "port"),
+        ("no-json", no_json, "not valid json"),
+        ("no-port", no_port, "port"),
     ] {
         system.stack.create_secret(name, &value.into()).unwrap();
         for verb in [
