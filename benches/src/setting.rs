@@ -85,7 +85,7 @@ impl Setting {
         })
     }
 
-    /// How many events, messages and statements a home has seen, so that a program which skips work is no fast one.
+    /// How many events and messages a home holds.
     pub(crate) async fn rows(&self, home: &Home) -> Result<(i64, i64)> {
         let client = self.stack.server().superuser(&home.dbname).await?;
         let count = "SELECT (SELECT count(*) FROM capture_events), (SELECT count(*) FROM messages)";
