@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_postgres::Client;
 
+use crate::Retry;
 use crate::role::password;
 use crate::role::survey::Survey;
 use crate::role::{Change, RoleError, RoleName};
@@ -105,20 +106,14 @@ pub async fn apply(client: &mut Client, roles: &Roles) -> Result<Vec<Change>, Ro
 }
 
 /// Whether somebody else made the same change at the same moment, so that another look finds it made:
-/// the role (42710, or 23505 from the index of role names), a membership (23505), or the row of a role
-/// (XX000, which has no SQLSTATE of its own for it).
+/// the role (42710, or 23505 from the index of role names), a membership (23505), or the row of a role,
+/// which [`crate::state`] knows for a conflict.
 fn is_in_the_way(error: &RoleError) -> bool {
-    let RoleError::Database {
-        sqlstate, message, ..
-    } = error
-    else {
-        return false;
-    };
-    match sqlstate.as_str() {
-        "42710" | "23505" => true,
-        "XX000" => message.contains("tuple concurrently"),
-        _ => false,
-    }
+    matches!(
+        error,
+        RoleError::Database { sqlstate, retry, .. }
+            if *retry == Retry::Now || matches!(sqlstate.as_str(), "42710" | "23505")
+    )
 }
 
 async fn apply_once(client: &mut Client, roles: &Roles) -> Result<Vec<Change>, RoleError> {
