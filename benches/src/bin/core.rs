@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::io::{self, Write as _};
 
 use anyhow::Context as _;
-use conversation::{AdaptError, Delivery, Layout, adapt, sanitize};
+use conversation::{AdaptError, Delivery, Document, Layout, adapt, sanitize};
 
 /// A name and what makes its input. A figure belongs to an input: a changed input needs another name.
 type Case = (&'static str, fn() -> String);
@@ -51,7 +51,7 @@ fn turn(body: &str) -> Result<(), AdaptError> {
     let attribute = |name: &str| (name == "SentTimestamp").then_some("1795429800005");
     let delivery = Delivery::sqs("5e1f9a30-7c44-4d0b-9b6e-000000000014", attribute, body);
     let clean = sanitize::clean(body.as_bytes());
-    for capture in adapt::captures(&clean, &delivery)? {
+    for capture in adapt::captures(Document::read(&clean)?, &delivery)? {
         black_box(capture.object(Layout::Turn));
     }
     Ok(())
@@ -123,7 +123,8 @@ mod tests {
         let input = input();
         let clean = sanitize::clean(input.as_bytes());
         assert!(clean.sanitized().is_clean(), "{name}");
-        let captures = adapt::captures(&clean, &Delivery::direct(Some("request-1"))).unwrap();
+        let document = Document::read(&clean).unwrap();
+        let captures = adapt::captures(document, &Delivery::direct(Some("request-1"))).unwrap();
         let [capture] = captures.as_slice() else {
             panic!("{name} is one event");
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use archive::Put;
-use conversation::{Layout, Object, Source, sanitize};
+use conversation::{Document, Layout, Object, Source, sanitize};
 use store::Status;
 
 use crate::error::CaptureError;
@@ -35,10 +35,21 @@ impl Batch {
         layout: Layout,
     ) -> Result<Self, SourceError> {
         let clean = sanitize::clean(payload.as_bytes());
-        let mut batch = match source::unwrap(clean.text())? {
+        let document = Document::read(&clean);
+        let unwrapped = match &document {
+            Ok(document) => source::unwrap(document.root())?,
+            Err(_) => Payload::Direct,
+        };
+        let mut batch = match unwrapped {
             Payload::Direct => Self {
                 source: Source::Direct,
-                items: vec![Item::direct(payload, &clean, request_id, layout)],
+                items: vec![Item::direct(
+                    payload,
+                    clean.sanitized(),
+                    document,
+                    request_id,
+                    layout,
+                )],
             },
             Payload::Sqs(messages) => Self {
                 source: Source::Sqs,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use archive::Put;
 use conversation::{
-    AdaptError, Capture, Clean, Delivery, Layout, Object, Quarantine, Sanitized, adapt, sanitize,
+    AdaptError, Capture, Delivery, Document, Layout, Object, Quarantine, Sanitized, adapt, sanitize,
 };
 use store::Status;
 
@@ -106,24 +106,30 @@ pub(crate) enum Outcome<'a> {
 }
 
 impl Item {
-    /// Reads a direct invocation's payload, which has been cleaned and found to be no envelope.
+    /// Takes a direct invocation's payload, which has been `repaired`, read and found to be no envelope.
     pub(crate) fn direct(
         payload: &str,
-        clean: &Clean<'_>,
+        repaired: Sanitized,
+        document: Result<Document<'_>, AdaptError>,
         request_id: &str,
         layout: Layout,
     ) -> Self {
         let delivery = Delivery::direct(Some(request_id));
-        let read = Read::new(clean, &delivery, layout);
+        let read = Read::new(repaired, document, &delivery, layout);
         Self::new(delivery, payload.to_owned(), read)
     }
 
     /// Reads a queue's message.
     pub(crate) fn of_message(message: Message, layout: Layout) -> Self {
         let clean = sanitize::clean(message.body.as_bytes());
-        let read = match source::bare(clean.text()) {
-            Ok(()) => Read::new(&clean, &message.delivery, layout),
-            Err(error) => Read {
+        let document = Document::read(&clean);
+        let wrapped = document
+            .as_ref()
+            .ok()
+            .and_then(|document| source::bare(document.root()).err());
+        let read = match wrapped {
+            None => Read::new(clean.sanitized(), document, &message.delivery, layout),
+            Some(error) => Read {
                 repaired: clean.sanitized(),
                 entries: Vec::new(),
                 verdict: Verdict::Failed(error.into()),
@@ -297,8 +303,14 @@ impl Item {
 }
 
 impl Read {
-    fn new(clean: &Clean<'_>, delivery: &Delivery, layout: Layout) -> Self {
-        let (entries, verdict) = match adapt::captures(clean, delivery) {
+    fn new(
+        repaired: Sanitized,
+        document: Result<Document<'_>, AdaptError>,
+        delivery: &Delivery,
+        layout: Layout,
+    ) -> Self {
+        let captures = document.and_then(|document| adapt::captures(document, delivery));
+        let (entries, verdict) = match captures {
             Ok(captures) => {
                 let entries = captures.into_iter();
                 let entries = entries.map(|capture| Entry::new(capture, layout));
@@ -310,7 +322,7 @@ impl Read {
             Err(error) => (Vec::new(), Verdict::Failed(error.into())),
         };
         Self {
-            repaired: clean.sanitized(),
+            repaired,
             entries,
             verdict,
         }

@@ -3,18 +3,13 @@
 //! Nothing is guessed: what looks like an event of an AWS source that this version does not unwrap is refused by name.
 //! The original stored such a payload as an empty conversation and let the queue delete the real message.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
-use conversation::Delivery;
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use conversation::{Delivery, Raw};
 
 /// What [`SourceError`] says is accepted.
 const ACCEPTED: &str = "direct invocation and Amazon SQS with the event itself as message body";
-
-/// Key of an object, and its value still unread: reading one level at a time lets an event be as deep as it likes.
-type Fields<'a> = BTreeMap<String, &'a RawValue>;
 
 /// The payload of one invocation, unwrapped from its source.
 #[derive(Debug)]
@@ -69,18 +64,18 @@ pub enum SourceError {
     },
 }
 
-/// Tells what the payload of an invocation is. `text` is cleaned, but need not be JSON that can be read to its depths.
-pub(crate) fn unwrap(text: &str) -> Result<Payload, SourceError> {
-    match Envelope::of(text) {
+/// Tells what the payload of an invocation is.
+pub(crate) fn unwrap(payload: &Raw<'_>) -> Result<Payload, SourceError> {
+    match Envelope::of(payload) {
         None => Ok(Payload::Direct),
-        Some(Envelope::Sqs(records)) => messages(&records).map(Payload::Sqs),
+        Some(Envelope::Sqs(records)) => messages(records).map(Payload::Sqs),
         Some(Envelope::Other(source_name)) => Err(SourceError::NotAccepted { source_name }),
     }
 }
 
 /// Refuses an event that is wrapped once more: by a source that forwards into a queue, for example SNS into SQS.
-pub(crate) fn bare(text: &str) -> Result<(), SourceError> {
-    let source_name = match Envelope::of(text) {
+pub(crate) fn bare(event: &Raw<'_>) -> Result<(), SourceError> {
+    let source_name = match Envelope::of(event) {
         None => return Ok(()),
         Some(Envelope::Sqs(_)) => "Amazon SQS within another envelope",
         Some(Envelope::Other(source_name)) => source_name,
@@ -90,28 +85,28 @@ pub(crate) fn bare(text: &str) -> Result<(), SourceError> {
 
 /// What an AWS source wraps round its events.
 enum Envelope<'a> {
-    Sqs(Vec<&'a RawValue>),
+    Sqs(&'a [Raw<'a>]),
     Other(&'static str),
 }
 
 impl<'a> Envelope<'a> {
     /// Recognises an envelope by the keys that the AWS Lambda Developer Guide shows for each event source; `None` for what
     /// is no envelope, valid or not.
-    fn of(text: &'a str) -> Option<Self> {
-        if let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(text) {
+    fn of(payload: &'a Raw<'a>) -> Option<Self> {
+        if let Some(items) = payload.items() {
             // EventBridge Pipes hands over the records of its source in a bare array.
-            let first: Fields<'_> = serde_json::from_str(items.first()?.get()).ok()?;
-            return record_source(&first).map(|_| Self::Other("Amazon EventBridge Pipes"));
+            return record_source(items.first()?).map(|_| Self::Other("Amazon EventBridge Pipes"));
         }
-        let Outermost(fields) = serde_json::from_str(text).ok()?;
-        if let Some(records) = list(&fields, "Records") {
-            let first: Fields<'_> = serde_json::from_str(records.first()?.get()).ok()?;
-            return Some(match record_source(&first)? {
+        if is_ours(payload) {
+            return None;
+        }
+        if let Some(records) = payload.get("Records").and_then(Raw::items) {
+            return Some(match record_source(records.first()?)? {
                 "Amazon SQS" => Self::Sqs(records),
                 other => Self::Other(other),
             });
         }
-        let has = |key: &str| fields.contains_key(key);
+        let has = |key: &str| payload.get(key).is_some();
         let other = if has("detail-type") && has("detail") {
             "Amazon EventBridge"
         } else if has("awslogs") {
@@ -120,52 +115,23 @@ impl<'a> Envelope<'a> {
             "Amazon Data Firehose"
         } else if has("requestContext") {
             "HTTP (function URL, API Gateway or load balancer)"
-        } else if string(&fields, "Type").as_deref() == Some("Notification") && has("Message") {
+        } else if string(payload, "Type").as_deref() == Some("Notification") && has("Message") {
             "Amazon SNS"
         } else {
             // Apache Kafka, Amazon MQ and Amazon DocumentDB name themselves at the top.
-            record_source(&fields)?
+            record_source(payload)?
         };
         Some(Self::Other(other))
     }
 }
 
-/// The keys of an object that is no event of ours. Reading stops where it says that it is one, as most do in their first
-/// key: what follows may be megabytes.
-struct Outermost<'a>(Fields<'a>);
-
-impl<'de> Deserialize<'de> for Outermost<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(OutermostVisitor)
-    }
-}
-
-struct OutermostVisitor;
-
-impl<'de> Visitor<'de> for OutermostVisitor {
-    type Value = Outermost<'de>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Fields::new();
-        while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
-            let is_ours = key == "schema"
-                && serde_json::from_str::<String>(value.get())
-                    .is_ok_and(|schema| schema.starts_with("llm.capture/"));
-            if is_ours {
-                return Err(A::Error::custom("an event of ours"));
-            }
-            fields.insert(key, value);
-        }
-        Ok(Outermost(fields))
-    }
+/// Whether an event says that it is one of ours, whatever other keys it has.
+fn is_ours(event: &Raw<'_>) -> bool {
+    string(event, "schema").is_some_and(|schema| schema.starts_with("llm.capture/"))
 }
 
 /// The source that a record names, if it names one.
-fn record_source(record: &Fields<'_>) -> Option<&'static str> {
+fn record_source(record: &Raw<'_>) -> Option<&'static str> {
     // SNS and SES alone write it with a capital letter.
     let name = string(record, "eventSource").or_else(|| string(record, "EventSource"))?;
     Some(match name.as_str() {
@@ -182,67 +148,65 @@ fn record_source(record: &Fields<'_>) -> Option<&'static str> {
     })
 }
 
-/// What is read of an SQS record (AWS Lambda Developer Guide, "Using Lambda with Amazon SQS").
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Record {
-    message_id: String,
-    body: String,
-    #[serde(default)]
-    attributes: BTreeMap<String, String>,
-    #[serde(rename = "eventSourceARN", default)]
-    event_source_arn: String,
-}
-
-fn messages(records: &[&RawValue]) -> Result<Vec<Message>, SourceError> {
+fn messages(records: &[Raw<'_>]) -> Result<Vec<Message>, SourceError> {
     let mut ids = BTreeSet::new();
     let mut messages = Vec::with_capacity(records.len());
     for (position, record) in records.iter().enumerate() {
         let bad = |problem| SourceError::BadRecord { position, problem };
-        let fields: Fields<'_> =
-            serde_json::from_str(record.get()).map_err(|_| bad("it is not an object"))?;
-        if record_source(&fields) != Some("Amazon SQS") {
+        if record.entries().is_none() {
+            return Err(bad("it is not an object"));
+        }
+        if record_source(record) != Some("Amazon SQS") {
             return Err(bad("its `eventSource` is not `aws:sqs`"));
         }
-        let record: Record = serde_json::from_str(record.get()).map_err(|_| {
+        let message = message(record).ok_or_else(|| {
             bad("`messageId`, `body` and `attributes` are not the texts that SQS sends")
         })?;
         // An empty or unknown identifier in the reply would make the whole batch fail, a repeated one would hide an item.
-        if record.message_id.is_empty() || !ids.insert(record.message_id.clone()) {
+        if message.id.is_empty() || !ids.insert(message.id.clone()) {
             return Err(bad("its `messageId` is empty or repeated"));
         }
-        messages.push(record.into_message());
+        messages.push(message);
     }
     Ok(messages)
 }
 
-impl Record {
-    fn into_message(self) -> Message {
-        let attribute = |name: &str| self.attributes.get(name).map(String::as_str);
-        let delivery = Delivery::sqs(&self.message_id, attribute, &self.body);
-        // Only the name tells a FIFO queue: it must end so.
-        let ordered = self
-            .event_source_arn
+/// Reads an SQS record (AWS Lambda Developer Guide, "Using Lambda with Amazon SQS"); `None` if something in it is not of the
+/// type that SQS sends.
+fn message(record: &Raw<'_>) -> Option<Message> {
+    let id = string(record, "messageId")?;
+    let body = string(record, "body")?;
+    let attributes = match record.get("attributes") {
+        None => Vec::new(),
+        Some(attributes) => attributes
+            .entries()?
+            .iter()
+            .map(|(name, value)| Some((name.as_ref(), value.string()?)))
+            .collect::<Option<_>>()?,
+    };
+    let attribute = |name: &str| {
+        let found = attributes.iter().rev().find(|(known, _)| *known == name);
+        found.map(|(_, value)| value.as_str())
+    };
+    // Only the name tells a FIFO queue: it must end so.
+    let ordered = match record.get("eventSourceARN") {
+        None => false,
+        Some(arn) => arn
+            .string()?
             .rsplit_once('.')
-            .is_some_and(|(_, suffix)| suffix == "fifo");
-        let group = attribute("MessageGroupId")
-            .filter(|_| ordered)
-            .map(str::to_owned);
-        Message {
-            id: self.message_id,
-            group,
-            delivery,
-            body: self.body,
-        }
-    }
+            .is_some_and(|(_, suffix)| suffix == "fifo"),
+    };
+    let group = attribute("MessageGroupId").filter(|_| ordered);
+    Some(Message {
+        delivery: Delivery::sqs(&id, attribute, &body),
+        group: group.map(str::to_owned),
+        id,
+        body,
+    })
 }
 
-fn string(fields: &Fields<'_>, key: &str) -> Option<String> {
-    serde_json::from_str(fields.get(key)?.get()).ok()
-}
-
-fn list<'a>(fields: &Fields<'a>, key: &str) -> Option<Vec<&'a RawValue>> {
-    serde_json::from_str(fields.get(key)?.get()).ok()
+fn string(object: &Raw<'_>, key: &str) -> Option<String> {
+    object.get(key)?.string()
 }
 
 #[cfg(test)]
@@ -254,20 +218,22 @@ mod tests {
         let refused = SourceError::NotAccepted {
             source_name: Box::leak(source_name.to_owned().into_boxed_str()),
         };
-        assert_eq!(unwrap(payload).unwrap_err(), refused, "{payload}");
-        assert_eq!(bare(payload).unwrap_err(), refused, "{payload}");
+        let payload = Raw::read(payload).unwrap();
+        assert_eq!(unwrap(&payload).unwrap_err(), refused);
+        assert_eq!(bare(&payload).unwrap_err(), refused);
     }
 
     #[track_caller]
     fn check_direct(payload: &str) {
-        assert!(matches!(unwrap(payload), Ok(Payload::Direct)), "{payload}");
-        assert_eq!(bare(payload), Ok(()), "{payload}");
+        let read = Raw::read(payload).unwrap();
+        assert!(matches!(unwrap(&read), Ok(Payload::Direct)), "{payload}");
+        assert_eq!(bare(&read), Ok(()), "{payload}");
     }
 
     #[track_caller]
     fn check_bad_record(records: &str, position: usize) {
         let payload = format!(r#"{{"Records":[{records}]}}"#);
-        match unwrap(&payload) {
+        match unwrap(&Raw::read(&payload).unwrap()) {
             Err(SourceError::BadRecord {
                 position: found, ..
             }) => assert_eq!(found, position, "{payload}"),
@@ -276,7 +242,7 @@ mod tests {
     }
 
     fn messages_of(payload: &str) -> Vec<Message> {
-        match unwrap(payload) {
+        match unwrap(&Raw::read(payload).unwrap()) {
             Ok(Payload::Sqs(messages)) => messages,
             other => panic!("{payload}: {other:?}"),
         }
@@ -355,9 +321,10 @@ mod tests {
     #[test]
     fn a_batch_of_messages_within_a_message_is_refused() {
         let forwarded = r#"{"Records":[{"messageId":"m","eventSource":"aws:sqs","body":"{}"}]}"#;
-        assert!(matches!(unwrap(forwarded), Ok(Payload::Sqs(_))));
+        let forwarded = Raw::read(forwarded).unwrap();
+        assert!(matches!(unwrap(&forwarded), Ok(Payload::Sqs(_))));
         assert!(matches!(
-            bare(forwarded),
+            bare(&forwarded),
             Err(SourceError::NotAccepted { .. })
         ));
     }
@@ -374,8 +341,6 @@ mod tests {
         check_direct(r#"[{"user_input":"q"}]"#);
         check_direct("[]");
         check_direct("null");
-        check_direct("not JSON");
-        check_direct("");
         check_direct(&format!(
             r#"{{"user_input":{}1{}}}"#,
             "[".repeat(1000),

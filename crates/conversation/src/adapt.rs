@@ -10,12 +10,12 @@ mod parts;
 #[cfg(test)]
 mod tests;
 
-use serde_json::value::RawValue;
-
 use crate::capture::Capture;
 use crate::delivery::Delivery;
 use crate::identity::Place;
-use crate::json::{self, Json, Kind, MAX_DEPTH};
+use crate::json::{Json, Kind, MAX_DEPTH, Raw};
+#[cfg(test)]
+use crate::sanitize;
 use crate::sanitize::{Clean, Sanitized};
 
 pub(crate) use fields::Fields;
@@ -23,43 +23,69 @@ pub(crate) use fields::Fields;
 /// In the order in which they are asked.
 const ADAPTERS: &[Adapter] = &[canonical::ADAPTER, legacy::ADAPTER];
 
-/// Reads one delivery: an event of a known shape, or a JSON array of them. All of it or nothing.
+/// The cleaned text of one delivery, read as JSON.
+///
+/// It is read once, for all who look into it: whoever unwraps it from its source, and [`captures`].
+#[derive(Clone, Debug)]
+pub struct Document<'a> {
+    root: Raw<'a>,
+    sanitized: Sanitized,
+}
+
+impl<'a> Document<'a> {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`AdaptError::NotJson`].
+    pub fn read(clean: &'a Clean<'_>) -> Result<Self, AdaptError> {
+        Ok(Self {
+            root: Raw::read(clean.text())?,
+            sanitized: clean.sanitized(),
+        })
+    }
+
+    /// The whole of it.
+    pub fn root(&self) -> &Raw<'a> {
+        &self.root
+    }
+}
+
+/// Adapts one delivery: an event of a known shape, or a JSON array of them. All of it or nothing.
 ///
 /// The same bytes and the same [`Delivery`] always give the same captures.
-pub fn captures(clean: &Clean<'_>, delivery: &Delivery) -> Result<Vec<Capture>, AdaptError> {
-    let one = |text, ordinal, path: &str| {
+pub fn captures(document: Document<'_>, delivery: &Delivery) -> Result<Vec<Capture>, AdaptError> {
+    let Document { root, sanitized } = document;
+    let one = |event: Raw<'_>, ordinal, path: &str| {
         let place = Place {
             delivery,
             ordinal,
-            text,
+            text: event.text(),
         };
-        capture(
-            &Arrival {
-                place,
-                sanitized: clean.sanitized(),
-            },
-            path,
-        )
+        capture(event, &Arrival { place, sanitized }, path)
     };
-    let text = clean.text();
-    // Reading its entries reads all of an object, and an event may be large: it is not looked through before that.
-    if Kind::at(text) == Kind::Object {
-        return Ok(vec![one(text, None, "")?]);
+    if root.kind() != Kind::Array {
+        return Ok(vec![one(root, None, "")?]);
     }
-    let raw: &RawValue = serde_json::from_str(text)?;
-    if Kind::of(raw) != Kind::Array {
-        return Ok(vec![one(text, None, "")?]);
-    }
-    match json::items(raw)?.as_slice() {
-        [] => Err(unknown_shape("an empty array".to_owned())),
+    let events = root.into_items()?;
+    match events.len() {
+        0 => Err(unknown_shape("an empty array".to_owned())),
         // One event in an array is the same event without it.
-        [only] => Ok(vec![one(only.get(), None, "[0]")?]),
-        several => several
-            .iter()
+        1 => events
+            .into_iter()
+            .map(|event| one(event, None, "[0]"))
+            .collect(),
+        _ => events
+            .into_iter()
             .enumerate()
-            .map(|(ordinal, raw)| one(raw.get(), Some(ordinal), &format!("[{ordinal}]")))
+            .map(|(ordinal, event)| one(event, Some(ordinal), &format!("[{ordinal}]")))
             .collect(),
     }
+}
+
+/// [`captures`] of bytes as they came.
+#[cfg(test)]
+pub(crate) fn captures_of(input: &[u8], delivery: &Delivery) -> Result<Vec<Capture>, AdaptError> {
+    captures(Document::read(&sanitize::clean(input))?, delivery)
 }
 
 /// Why a delivery is not a capture. None of the variants carries what was said, only where and what kind it is.
@@ -131,13 +157,12 @@ struct Arrival<'a> {
     sanitized: Sanitized,
 }
 
-fn capture(arrival: &Arrival<'_>, path: &str) -> Result<Capture, AdaptError> {
-    let text = arrival.place.text;
-    let kind = Kind::at(text);
+fn capture(event: Raw<'_>, arrival: &Arrival<'_>, path: &str) -> Result<Capture, AdaptError> {
+    let kind = event.kind();
     if kind != Kind::Object {
         return Err(unknown_shape(kind.as_str().to_owned()));
     }
-    let fields = Fields::of_object(path, text)?;
+    let fields = Fields::read(path, event)?;
     match ADAPTERS
         .iter()
         .find(|adapter| (adapter.recognises)(&fields))

@@ -67,11 +67,11 @@ fn text(value: &Json) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::MAX_DEPTH;
+    use crate::json::{MAX_DEPTH, Raw};
 
     fn part(json: &str) -> Part {
-        let raw = serde_json::from_str(json).expect("JSON");
-        Part::from_json(Json::parse(raw, MAX_DEPTH).expect("a value")).expect("a part")
+        let raw = Raw::read(json).expect("JSON");
+        Part::from_json(Json::keep(&raw, MAX_DEPTH).expect("a value")).expect("a part")
     }
 
     #[track_caller]

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use crate::capture::{History, Part};
 use crate::delivery::Delivery;
 use crate::instant;
-use crate::json::{Json, MAX_DEPTH};
+use crate::json::{Json, MAX_DEPTH, Raw};
 
 /// How long an id may be, in bytes: three of them make a key of a PostgreSQL index, whose rows end at 2704 bytes.
 pub(crate) const ID_MAX_BYTES: usize = 512;
@@ -51,7 +51,7 @@ impl Place<'_> {
             id.clone()
         } else {
             let time = self.delivery.time.map(instant::rfc3339).unwrap_or_default();
-            let event = Json::parse(serde_json::from_str(self.text)?, MAX_DEPTH)?;
+            let event = Json::keep(&Raw::read(self.text)?, MAX_DEPTH)?;
             format!(
                 "h:{}",
                 hex::encode(digest("event", &[&event.canonical(), &time]))
@@ -75,13 +75,13 @@ pub(crate) fn conversation_id(event_id: &str) -> String {
     format!("c-{}", &hash[..32])
 }
 
-/// SHA-256 over the canonical JSON of an event as it is stored, without what may differ between two sends of it: its
-/// time, which a producer may take anew for every try, and the event id, under which it is compared.
-pub(crate) fn fingerprint(mut stored: Json) -> [u8; 32] {
-    if let Json::Object(entries) = &mut stored {
+/// SHA-256 over the canonical JSON of an event as it is stored, but for what may differ between two sends of it: its time,
+/// which a producer may take anew for every try, and the event id, under which it is compared.
+pub(crate) fn fingerprint(mut event: Json) -> [u8; 32] {
+    if let Json::Object(entries) = &mut event {
         entries.retain(|(key, _)| !matches!(key.as_str(), "event_id" | "occurred_at" | "_meta"));
     }
-    Sha256::digest(stored.canonical()).into()
+    Sha256::digest(event.canonical()).into()
 }
 
 /// The id of an implementation that brings none.
@@ -128,12 +128,12 @@ impl<'a> Chain<'a> {
     pub(crate) fn link(&mut self, ordinal: i32, message: Link<'_>) -> (String, Option<String>) {
         let system = matches!(message.role, "system" | "developer");
         let previous = if system { None } else { self.previous.clone() };
-        let id = match message.given_id {
-            Some(id) => id,
+        let id = match &message.given_id {
+            Some(id) => id.clone(),
             None if self.history == History::Delta => {
                 bounded_id(&format!("{}-{ordinal}", self.event_id))
             }
-            None => self.derived(previous.as_deref(), message.role, message.parts),
+            None => self.derived(previous.as_deref(), &message),
         };
         let id = self.taken.unused(&id);
         if !system {
@@ -143,18 +143,19 @@ impl<'a> Chain<'a> {
     }
 
     /// Reasoning is not hashed: most clients do not send it again, and the answer must still be found.
-    fn derived(&self, previous: Option<&str>, role: &str, parts: &[Part]) -> String {
-        let said = parts
-            .iter()
-            .filter(|part| part.kind() != "reasoning")
-            .map(Part::json);
-        let said = Json::canonical_array(said);
+    fn derived(&self, previous: Option<&str>, message: &Link<'_>) -> String {
+        let is_said = |part: &&Part| part.kind() != "reasoning";
+        let said = if message.parts.iter().all(|part| is_said(&part)) {
+            message.content_sha256
+        } else {
+            sha256(message.parts.iter().filter(is_said).map(Part::json))
+        };
         let fields = [
             self.tenant_id,
             self.conversation_id,
             previous.unwrap_or_default(),
-            role,
-            &said,
+            message.role,
+            &hex::encode(said),
         ];
         format!("h:{}", hex::encode(digest("message", &fields)))
     }
@@ -186,6 +187,8 @@ pub(crate) struct Link<'a> {
     pub(crate) given_parent: Option<String>,
     pub(crate) role: &'a str,
     pub(crate) parts: &'a [Part],
+    /// [`sha256`] of `parts`, which its maker needs too.
+    pub(crate) content_sha256: [u8; 32],
 }
 
 /// SHA-256 over fields that cannot run into each other, for one purpose.

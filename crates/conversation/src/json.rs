@@ -1,15 +1,15 @@
 //! A JSON value that keeps what `serde_json::Value` loses: the text of numbers, the order of keys, repeated keys.
 //!
-//! The grammar is `serde_json`'s. Only one level is opened at a time, over `RawValue`, which `serde_json` scans
-//! without recursion: no depth of nesting can exhaust the stack or hit its limit of 128.
+//! It is made of [`Raw`] text, which takes any depth of nesting.
 
 mod literal;
 mod number;
+mod raw;
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
+pub(crate) use raw::Entry;
+pub use raw::Raw;
 
 /// How deep a kept value may be nested: what lies deeper is kept as a string that holds its JSON text.
 ///
@@ -102,24 +102,30 @@ impl Json {
         Self::Object(Vec::new())
     }
 
-    /// Reads a value that may be nested `room` levels deep.
-    pub(crate) fn parse(raw: &RawValue, room: usize) -> serde_json::Result<Self> {
-        let text = raw.get();
-        Ok(match Kind::of(raw) {
+    /// Keeps a value that may be nested `room` levels deep.
+    pub(crate) fn keep(raw: &Raw<'_>, room: usize) -> serde_json::Result<Self> {
+        let text = raw.text();
+        Ok(match raw.kind() {
             Kind::Object | Kind::Array if room == 0 => Self::String(text.to_owned()),
             Kind::Object => Self::Object(
-                entries(text)?
-                    .into_iter()
-                    .map(|(key, value)| Ok((key, Self::parse(value, room - 1)?)))
+                raw.opened()?
+                    .entries()
+                    .unwrap_or_default()
+                    .iter()
+                    .map(|(key, value)| {
+                        Ok((key.clone().into_owned(), Self::keep(value, room - 1)?))
+                    })
                     .collect::<serde_json::Result<_>>()?,
             ),
             Kind::Array => Self::Array(
-                items(raw)?
-                    .into_iter()
-                    .map(|item| Self::parse(item, room - 1))
+                raw.opened()?
+                    .items()
+                    .unwrap_or_default()
+                    .iter()
+                    .map(|item| Self::keep(item, room - 1))
                     .collect::<serde_json::Result<_>>()?,
             ),
-            Kind::String => Self::String(serde_json::from_str(text)?),
+            Kind::String => Self::String(raw.decoded()?),
             Kind::Number => Self::Number(text.to_owned()),
             Kind::Bool => Self::Bool(text == "true"),
             Kind::Null => Self::Null,
@@ -220,17 +226,9 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) fn of(raw: &RawValue) -> Self {
-        Self::at(raw.get())
-    }
-
-    /// The type of the value that a text begins with, be it complete or not.
+    /// The type of the value that a text without white space before it is.
     pub(crate) fn at(text: &str) -> Self {
-        match text
-            .trim_start_matches([' ', '\t', '\n', '\r'])
-            .bytes()
-            .next()
-        {
+        match text.bytes().next() {
             Some(b'{') => Self::Object,
             Some(b'[') => Self::Array,
             Some(b'"') => Self::String,
@@ -253,42 +251,6 @@ impl Kind {
     }
 }
 
-/// The entries of an object, in their order, repeated keys and all.
-pub(crate) fn entries(text: &str) -> serde_json::Result<Vec<(String, &RawValue)>> {
-    struct Entries<'a>(Vec<(String, &'a RawValue)>);
-
-    impl<'de> Deserialize<'de> for Entries<'de> {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserializer.deserialize_map(EntriesVisitor)
-        }
-    }
-
-    struct EntriesVisitor;
-
-    impl<'de> Visitor<'de> for EntriesVisitor {
-        type Value = Entries<'de>;
-
-        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            formatter.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut entries = Vec::new();
-            while let Some(entry) = map.next_entry()? {
-                entries.push(entry);
-            }
-            Ok(Entries(entries))
-        }
-    }
-
-    serde_json::from_str(text).map(|Entries(entries)| entries)
-}
-
-/// The items of an array.
-pub(crate) fn items(raw: &RawValue) -> serde_json::Result<Vec<&RawValue>> {
-    serde_json::from_str(raw.get())
-}
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Style {
     AsRead,
@@ -303,7 +265,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Json {
-        Json::parse(serde_json::from_str(text).expect("JSON"), MAX_DEPTH).expect("a value")
+        Json::keep(&Raw::read(text).expect("JSON"), MAX_DEPTH).expect("a value")
     }
 
     #[test]

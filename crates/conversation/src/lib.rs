@@ -1,6 +1,6 @@
 //! What a captured LLM exchange is: its shapes, its identity, its text and its place in S3.
 //!
-//! Start at [`adapt::captures`]: cleaned bytes and what is known about their delivery go in, [`Capture`]s come out,
+//! Start at [`adapt::captures`]: a [`Document`] and what is known about its delivery go in, [`Capture`]s come out,
 //! ready for the archive ([`Capture::object`]) and for the database (the fields of [`Capture`] and [`Message`]).
 //!
 //! Everything here is a function from values to values: no clock, no network, no environment, no logging. The same
@@ -15,11 +15,11 @@
 //! - **Time**: the event's `occurred_at`; the source's time of the delivery; else none, and never the time of processing,
 //!   which is another one for every retry.
 //! - **Message id**: the producer's. Else, where the history is sent in full, a link in a chain of hashes over tenant,
-//!   conversation, previous id, role and parts: a message that is sent again is found again, and an edited one begins a
-//!   branch. System messages stand beside the chain, since prompts change from turn to turn, and reasoning is not
-//!   hashed, since clients rarely send it back. Else the event id and the message's number in the event.
-//! - **Fingerprint**: SHA-256 of the stored event without its id and time, so that a repeated event can be told from
-//!   another one under the same id.
+//!   conversation, previous id, role and the hash of the parts: a message that is sent again is found again, and an
+//!   edited one begins a branch. System messages stand beside the chain, since prompts change from turn to turn, and
+//!   reasoning is not hashed, since clients rarely send it back. Else the event id and the message's number in the event.
+//! - **Fingerprint**: SHA-256 of the stored event without its id and time, the parts of each message standing in it by
+//!   their own hash, so that a repeated event can be told from another one under the same id.
 
 pub mod adapt;
 mod capture;
@@ -36,11 +36,11 @@ pub mod sanitize;
 mod transcript;
 mod usage;
 
-pub use adapt::AdaptError;
+pub use adapt::{AdaptError, Document};
 pub use capture::{Capture, Direction, History, Implementation, Message, Part, Shape, Trace};
 pub use content::CONTENT_MAX_BYTES;
 pub use delivery::{Delivery, Source};
-pub use json::{Json, MAX_DEPTH};
+pub use json::{Json, MAX_DEPTH, Raw};
 pub use layout::Layout;
 pub use object::{Object, Quarantine};
 pub use sanitize::{Clean, Sanitized};

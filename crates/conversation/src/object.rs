@@ -69,11 +69,18 @@ impl Capture {
 
     /// With the hash over what is final now.
     pub(crate) fn sealed(mut self) -> Self {
-        self.fingerprint = identity::fingerprint(self.to_json());
+        // What a message says is nearly all of an event, and its hash is known.
+        let hashed = |message: &Message| Json::String(hex::encode(message.content_sha256));
+        self.fingerprint = identity::fingerprint(self.to_json_with(hashed));
         self
     }
 
     fn to_json(&self) -> Json {
+        self.to_json_with(|message| Part::array(&message.parts))
+    }
+
+    /// The event, with what `parts` makes of a message in the place of the message's parts.
+    fn to_json_with(&self, parts: impl Fn(&Message) -> Json) -> Json {
         let mut event = Entries::default();
         event.text("schema", "llm.capture/1");
         event.text("event_id", &self.event_id);
@@ -104,7 +111,12 @@ impl Capture {
         );
         event.filled(
             "messages",
-            Json::Array(self.messages.iter().map(message).collect()),
+            Json::Array(
+                self.messages
+                    .iter()
+                    .map(|said| message(said, parts(said)))
+                    .collect(),
+            ),
         );
         event.filled(
             "implementations",
@@ -276,14 +288,14 @@ impl fmt::Debug for Quarantine<'_> {
     }
 }
 
-fn message(message: &Message) -> Json {
+fn message(message: &Message, parts: Json) -> Json {
     let mut entries = Entries::default();
     entries.text("message_id", &message.message_id);
     entries.optional("parent_message_id", message.parent_message_id.as_deref());
     entries.text("direction", message.direction.as_str());
     entries.text("role", &message.role);
     entries.optional("name", message.name.as_deref());
-    entries.some("parts", Some(Part::array(&message.parts)));
+    entries.some("parts", Some(parts));
     entries.optional("finish_reason", message.finish_reason.as_deref());
     entries.filled("metadata", message.metadata.clone());
     entries.into()
@@ -347,7 +359,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::adapt::captures;
+    use crate::adapt::captures_of;
     use crate::sanitize::clean;
 
     fn kept(input: &[u8]) -> Object {
@@ -380,7 +392,9 @@ mod tests {
             "assistant_output":[{"type":"tool_call","name":"canary","arguments":{"canary":"canary"}}]}"#;
         let cleaned = clean(event.as_bytes());
         let delivery = Delivery::direct(Some("request-1"));
-        let capture = captures(&cleaned, &delivery).expect("captures").remove(0);
+        let capture = captures_of(event.as_bytes(), &delivery)
+            .expect("captures")
+            .remove(0);
         let quarantine = Quarantine {
             delivery: &delivery,
             reason: "r",

@@ -95,7 +95,7 @@ pub fn clean(input: &[u8]) -> Clean<'_> {
 }
 
 /// The length of `\uXXXX`.
-const ESCAPE: usize = 6;
+pub(crate) const ESCAPE: usize = 6;
 
 fn escapes<'a>(text: &'a str, sanitized: &mut Sanitized) -> Cow<'a, str> {
     let mut repaired = String::new();
@@ -161,7 +161,7 @@ impl Sequence {
 }
 
 /// The UTF-16 code unit that an escape at `position` stands for.
-fn code_unit(text: &str, position: usize) -> Option<u16> {
+pub(crate) fn code_unit(text: &str, position: usize) -> Option<u16> {
     let digits = text.get(position..)?.strip_prefix("\\u")?.get(..4)?;
     // `from_str_radix` also takes a sign.
     digits

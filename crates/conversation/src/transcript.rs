@@ -43,11 +43,13 @@ pub(crate) fn messages(
         .zip(directions)
         .zip(0..)
         .map(|((said, direction), ordinal)| {
+            let content_sha256 = identity::sha256(said.parts.iter().map(Part::json));
             let link = Link {
                 given_id: said.message_id,
                 given_parent: said.parent_message_id,
                 role: &said.role,
                 parts: &said.parts,
+                content_sha256,
             };
             let (message_id, parent_message_id) = chain.link(ordinal, link);
             let (content, content_truncated) = content::flatten(&said.parts);
@@ -66,7 +68,7 @@ pub(crate) fn messages(
                 direction,
                 role: said.role,
                 name: said.name,
-                content_sha256: identity::sha256(said.parts.iter().map(Part::json)),
+                content_sha256,
                 parts: said.parts,
                 content,
                 content_truncated,

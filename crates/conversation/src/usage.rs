@@ -117,10 +117,11 @@ pub(crate) fn finish_reason(given: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::Raw;
 
     #[track_caller]
     fn check(json: &str, expected: [Option<i32>; 5]) {
-        let raw = serde_json::from_str(json).expect("JSON");
+        let raw = Raw::read(json).expect("JSON");
         let usage =
             Usage::read(&mut Fields::read("usage", raw).expect("an object")).expect("usage");
         let [

@@ -1,6 +1,6 @@
 //! Captured events as the adapters make them, and their objects.
 
-use conversation::{Capture, Delivery, Layout, Object, adapt, sanitize};
+use conversation::{Capture, Delivery, Document, Layout, Object, adapt, sanitize};
 use local::canary::said;
 use serde_json::{Value, json};
 use store::{Archived, Item};
@@ -19,7 +19,8 @@ impl Sample {
     pub fn new(event: &Value) -> Self {
         let text = event.to_string();
         let clean = sanitize::clean(text.as_bytes());
-        let captures = adapt::captures(&clean, &Delivery::direct(None)).unwrap();
+        let document = Document::read(&clean).unwrap();
+        let captures = adapt::captures(document, &Delivery::direct(None)).unwrap();
         let capture = captures
             .into_iter()
             .next()

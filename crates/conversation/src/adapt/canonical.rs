@@ -137,7 +137,7 @@ fn message(mut fields: Fields<'_>) -> Result<Said, AdaptError> {
         fields.parts("parts")?
     } else if let Some(content) = fields.raw("content") {
         // What most clients have at hand.
-        parts::of_client(content)?
+        parts::of_client(&content)?
     } else if says_nothing {
         Vec::new()
     } else {
@@ -257,7 +257,7 @@ fn refuse_claim_check(event: &mut Fields<'_>) -> Result<(), AdaptError> {
         None => Ok(()),
         Some(raw) => Err(event.invalid(
             "body_ref",
-            raw,
+            &raw,
             "`null`, with the `messages` in the event itself: this version fetches none from elsewhere",
         )),
     }

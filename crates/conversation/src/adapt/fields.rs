@@ -1,44 +1,37 @@
 //! The fields of one object, taken out one by one; what nobody took is what nobody knows.
 
-use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
 use super::AdaptError;
 use crate::capture::Part;
 use crate::identity::{ID_MAX_BYTES, bounded_id};
 use crate::instant;
-use crate::json::{self, Json, Kind, MAX_DEPTH};
+use crate::json::{Entry, Json, Kind, MAX_DEPTH, Raw};
 
 /// The fields of an object. `null` is the same as absent; of repeated keys the last counts and the others are unknown.
 pub(crate) struct Fields<'a> {
     path: String,
-    entries: Vec<(String, &'a RawValue)>,
+    entries: Vec<Entry<'a>>,
     /// Ids too long to be keys, whole.
     long_ids: Vec<(String, Json)>,
 }
 
 impl<'a> Fields<'a> {
     /// The object `raw` at `path`; an error if it is none.
-    pub(crate) fn read(path: &str, raw: &'a RawValue) -> Result<Self, AdaptError> {
-        if Kind::of(raw) != Kind::Object {
-            return Err(invalid(path, raw, "an object"));
+    pub(crate) fn read(path: &str, raw: Raw<'a>) -> Result<Self, AdaptError> {
+        if raw.kind() != Kind::Object {
+            return Err(invalid(path, &raw, "an object"));
         }
-        Self::of_object(path, raw.get())
-    }
-
-    /// The object that `text` is, which nothing has read yet.
-    pub(crate) fn of_object(path: &str, text: &'a str) -> Result<Self, AdaptError> {
         Ok(Self {
             path: path.to_owned(),
-            entries: json::entries(text)?,
+            entries: raw.into_entries()?,
             long_ids: Vec::new(),
         })
     }
 
     /// Whether the field is there and not `null`.
     pub(crate) fn has(&self, key: &str) -> bool {
-        self.peek(key)
-            .is_some_and(|raw| Kind::of(raw) != Kind::Null)
+        self.peek(key).is_some_and(|raw| raw.kind() != Kind::Null)
     }
 
     /// Whether the field is there, be it `null`.
@@ -48,28 +41,27 @@ impl<'a> Fields<'a> {
 
     /// The field's text, if it is a string; leaves it where it is.
     pub(crate) fn peek_text(&self, key: &str) -> Option<String> {
-        self.peek(key)
-            .and_then(|raw| serde_json::from_str(raw.get()).ok())
+        self.peek(key).and_then(Raw::string)
     }
 
     /// The field, nested at most `room` deep; leaves it where it is.
     pub(crate) fn peek_json(&self, key: &str, room: usize) -> Result<Option<Json>, AdaptError> {
         self.peek(key)
-            .map(|raw| Json::parse(raw, room))
+            .map(|raw| Json::keep(raw, room))
             .transpose()
             .map_err(Into::into)
     }
 
     /// The field as it is.
-    pub(crate) fn raw(&mut self, key: &str) -> Option<&'a RawValue> {
+    pub(crate) fn raw(&mut self, key: &str) -> Option<Raw<'a>> {
         let position = self.entries.iter().rposition(|(name, _)| name == key)?;
         let (_, raw) = self.entries.remove(position);
-        (Kind::of(raw) != Kind::Null).then_some(raw)
+        (raw.kind() != Kind::Null).then_some(raw)
     }
 
     /// Any JSON, nested at most `room` deep.
     pub(crate) fn json(&mut self, key: &str, room: usize) -> Result<Option<Json>, AdaptError> {
-        let value = self.raw(key).map(|raw| Json::parse(raw, room));
+        let value = self.raw(key).map(|raw| Json::keep(&raw, room));
         value.transpose().map_err(Into::into)
     }
 
@@ -78,10 +70,10 @@ impl<'a> Fields<'a> {
         let Some(raw) = self.raw(key) else {
             return Ok(None);
         };
-        if Kind::of(raw) != Kind::String {
-            return Err(self.invalid(key, raw, "a string"));
+        if raw.kind() != Kind::String {
+            return Err(self.invalid(key, &raw, "a string"));
         }
-        let text: String = serde_json::from_str(raw.get())?;
+        let text = raw.decoded()?;
         Ok((!text.is_empty()).then_some(text))
     }
 
@@ -90,10 +82,10 @@ impl<'a> Fields<'a> {
         let Some(raw) = self.raw(key) else {
             return Ok(None);
         };
-        if Kind::of(raw) != Kind::String {
-            return Err(self.invalid(key, raw, "a string that is not empty"));
+        if raw.kind() != Kind::String {
+            return Err(self.invalid(key, &raw, "a string that is not empty"));
         }
-        let id: String = serde_json::from_str(raw.get())?;
+        let id = raw.decoded()?;
         if id.is_empty() {
             return Err(self.invalid_kind(key, "an empty string", "a string that is not empty"));
         }
@@ -136,10 +128,10 @@ impl<'a> Fields<'a> {
         let Some(raw) = self.raw(key) else {
             return Ok(None);
         };
-        if Kind::of(raw) != Kind::String {
-            return Err(self.invalid(key, raw, ACCEPTED));
+        if raw.kind() != Kind::String {
+            return Err(self.invalid(key, &raw, ACCEPTED));
         }
-        let text: String = serde_json::from_str(raw.get())?;
+        let text = raw.decoded()?;
         match instant::parse(&text) {
             Some(instant) => Ok(Some(instant)),
             None => Err(self.invalid_kind(key, "another string", ACCEPTED)),
@@ -156,10 +148,10 @@ impl<'a> Fields<'a> {
         let Some(raw) = self.raw(key) else {
             return Ok(None);
         };
-        if Kind::of(raw) != Kind::String {
-            return Err(self.invalid(key, raw, accepted));
+        if raw.kind() != Kind::String {
+            return Err(self.invalid(key, &raw, accepted));
         }
-        let text: String = serde_json::from_str(raw.get())?;
+        let text = raw.decoded()?;
         match words.iter().find(|(word, _)| *word == text) {
             Some((_, value)) => Ok(Some(*value)),
             None => Err(self.invalid_kind(key, "another string", accepted)),
@@ -170,8 +162,8 @@ impl<'a> Fields<'a> {
     pub(crate) fn object(&mut self, key: &str) -> Result<Json, AdaptError> {
         match self.raw(key) {
             None => Ok(Json::empty_object()),
-            Some(raw) if Kind::of(raw) == Kind::Object => Ok(Json::parse(raw, MAX_DEPTH)?),
-            Some(raw) => Err(self.invalid(key, raw, "an object")),
+            Some(raw) if raw.kind() == Kind::Object => Ok(Json::keep(&raw, MAX_DEPTH)?),
+            Some(raw) => Err(self.invalid(key, &raw, "an object")),
         }
     }
 
@@ -188,7 +180,7 @@ impl<'a> Fields<'a> {
         is_meant: impl Fn(&Fields<'a>) -> bool,
     ) -> Result<Option<Fields<'a>>, AdaptError> {
         match self.peek(key) {
-            Some(raw) if Kind::of(raw) == Kind::Object && is_meant(&Self::read(key, raw)?) => {
+            Some(raw) if raw.kind() == Kind::Object && is_meant(&Self::read(key, raw.clone())?) => {
                 self.fields(key)
             }
             _ => Ok(None),
@@ -199,15 +191,15 @@ impl<'a> Fields<'a> {
     pub(crate) fn items(
         &mut self,
         key: &str,
-    ) -> Result<Option<Vec<(String, &'a RawValue)>>, AdaptError> {
+    ) -> Result<Option<Vec<(String, Raw<'a>)>>, AdaptError> {
         let Some(raw) = self.raw(key) else {
             return Ok(None);
         };
-        if Kind::of(raw) != Kind::Array {
-            return Err(self.invalid(key, raw, "an array"));
+        if raw.kind() != Kind::Array {
+            return Err(self.invalid(key, &raw, "an array"));
         }
         let path = self.path_of(key);
-        let items = json::items(raw)?;
+        let items = raw.into_items()?;
         Ok(Some(
             items
                 .into_iter()
@@ -223,21 +215,22 @@ impl<'a> Fields<'a> {
         let Some(raw) = self.raw(key) else {
             return Ok(Vec::new());
         };
-        match Kind::of(raw) {
-            Kind::String => Ok(vec![serde_json::from_str(raw.get())?]),
-            Kind::Array => json::items(raw)?
+        match raw.kind() {
+            Kind::String => Ok(vec![raw.decoded()?]),
+            Kind::Array => raw
+                .into_items()?
                 .into_iter()
                 .enumerate()
-                .map(|(position, item)| match Kind::of(item) {
-                    Kind::String => Ok(serde_json::from_str(item.get())?),
+                .map(|(position, item)| match item.kind() {
+                    Kind::String => Ok(item.decoded()?),
                     _ => Err(invalid(
                         &format!("{}[{position}]", self.path_of(key)),
-                        item,
+                        &item,
                         "a string",
                     )),
                 })
                 .collect(),
-            _ => Err(self.invalid(key, raw, ACCEPTED)),
+            _ => Err(self.invalid(key, &raw, ACCEPTED)),
         }
     }
 
@@ -247,24 +240,25 @@ impl<'a> Fields<'a> {
         let Some(raw) = self.raw(key) else {
             return Ok(Vec::new());
         };
-        match Kind::of(raw) {
-            Kind::String => Ok(vec![Part::text(serde_json::from_str(raw.get())?)]),
-            Kind::Array => json::items(raw)?
+        match raw.kind() {
+            Kind::String => Ok(vec![Part::text(raw.decoded()?)]),
+            Kind::Array => raw
+                .into_items()?
                 .into_iter()
                 .enumerate()
                 .map(|(position, item)| {
                     let path = || format!("{}[{position}]", self.path_of(key));
-                    Part::from_json(Json::parse(item, MAX_DEPTH)?).map_err(|json| match json {
+                    Part::from_json(Json::keep(&item, MAX_DEPTH)?).map_err(|json| match json {
                         Json::Object(_) => AdaptError::Invalid {
                             field: path(),
                             found: "an object without one",
                             accepted: ACCEPTED,
                         },
-                        _ => invalid(&path(), item, ACCEPTED),
+                        _ => invalid(&path(), &item, ACCEPTED),
                     })
                 })
                 .collect(),
-            _ => Err(self.invalid(key, raw, "an array of message parts, or a string")),
+            _ => Err(self.invalid(key, &raw, "an array of message parts, or a string")),
         }
     }
 
@@ -272,7 +266,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn rest(self, room: usize) -> Result<Vec<(String, Json)>, AdaptError> {
         let mut rest = self.long_ids;
         for (key, raw) in self.entries {
-            rest.push((key, Json::parse(raw, room)?));
+            rest.push((key.into_owned(), Json::keep(&raw, room)?));
         }
         Ok(rest)
     }
@@ -316,12 +310,12 @@ impl<'a> Fields<'a> {
         self.invalid_kind(key, "nothing", accepted)
     }
 
-    fn peek(&self, key: &str) -> Option<&'a RawValue> {
+    fn peek(&self, key: &str) -> Option<&Raw<'a>> {
         self.entries
             .iter()
             .rev()
             .find(|(name, _)| name == key)
-            .map(|(_, raw)| *raw)
+            .map(|(_, raw)| raw)
     }
 
     fn integer<T: std::str::FromStr + PartialOrd + Default>(
@@ -332,17 +326,17 @@ impl<'a> Fields<'a> {
         let Some(raw) = self.raw(key) else {
             return Ok(None);
         };
-        if Kind::of(raw) != Kind::Number {
-            return Err(self.invalid(key, raw, accepted));
+        if raw.kind() != Kind::Number {
+            return Err(self.invalid(key, &raw, accepted));
         }
-        match raw.get().parse::<T>() {
+        match raw.text().parse::<T>() {
             Ok(number) if number >= T::default() => Ok(Some(number)),
             _ => Err(self.invalid_kind(key, "another number", accepted)),
         }
     }
 
     /// The error for a field that is `raw`.
-    pub(crate) fn invalid(&self, key: &str, raw: &RawValue, accepted: &'static str) -> AdaptError {
+    pub(crate) fn invalid(&self, key: &str, raw: &Raw<'_>, accepted: &'static str) -> AdaptError {
         invalid(&self.path_of(key), raw, accepted)
     }
 
@@ -355,10 +349,10 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn invalid(path: &str, raw: &RawValue, accepted: &'static str) -> AdaptError {
+fn invalid(path: &str, raw: &Raw<'_>, accepted: &'static str) -> AdaptError {
     AdaptError::Invalid {
         field: path.to_owned(),
-        found: Kind::of(raw).as_str(),
+        found: raw.kind().as_str(),
         accepted,
     }
 }

@@ -114,7 +114,7 @@ fn said(
     let Some(raw) = event.raw(key) else {
         return Ok(None);
     };
-    let parts = parts::of_client(raw)?;
+    let parts = parts::of_client(&raw)?;
     Ok((!parts.is_empty()).then(|| Said {
         message_id: Some(bounded_id(&format!("{event_id}-{role}"))),
         parent_message_id: None,

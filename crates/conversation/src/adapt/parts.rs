@@ -1,15 +1,13 @@
 //! Message parts from content that is not in the canonical shape.
 
-use serde_json::value::RawValue;
-
 use super::AdaptError;
 use crate::capture::Part;
-use crate::json::{Json, MAX_DEPTH};
+use crate::json::{Json, MAX_DEPTH, Raw};
 
 /// What a client has at hand: a text, or content parts in the manner of its provider. An empty one says nothing.
-pub(super) fn of_client(raw: &RawValue) -> Result<Vec<Part>, AdaptError> {
+pub(super) fn of_client(raw: &Raw<'_>) -> Result<Vec<Part>, AdaptError> {
     // One level is left for a part made around a value.
-    Ok(match Json::parse(raw, MAX_DEPTH - 1)? {
+    Ok(match Json::keep(raw, MAX_DEPTH - 1)? {
         Json::Null => Vec::new(),
         Json::String(text) if text.is_empty() => Vec::new(),
         Json::Array(items) => items.into_iter().map(part).collect(),
@@ -53,7 +51,7 @@ mod tests {
 
     #[track_caller]
     fn check(content: &str, expected: &str) {
-        let parts = of_client(serde_json::from_str(content).expect("JSON")).expect("parts");
+        let parts = of_client(&Raw::read(content).expect("JSON")).expect("parts");
         assert_eq!(Part::array(&parts).to_string(), expected);
     }
 

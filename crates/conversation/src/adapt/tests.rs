@@ -8,7 +8,6 @@ use serde_json::Value;
 use super::*;
 use crate::capture::Shape;
 use crate::layout::Layout;
-use crate::sanitize::clean;
 use crate::usage::Usage;
 
 /// A sample event of the repository.
@@ -22,10 +21,7 @@ mod refusals;
 mod samples;
 
 fn read(event: &str) -> Result<Vec<Capture>, AdaptError> {
-    captures(
-        &clean(event.as_bytes()),
-        &Delivery::direct(Some("request-1")),
-    )
+    captures_of(event.as_bytes(), &Delivery::direct(Some("request-1")))
 }
 
 fn one(event: &str) -> Capture {
@@ -238,9 +234,7 @@ fn the_event_says_more_of_itself_than_its_delivery_does() {
         "",
     );
     let read = |event: &str, delivery: &Delivery| {
-        let capture = captures(&clean(event.as_bytes()), delivery)
-            .unwrap()
-            .remove(0);
+        let capture = captures_of(event.as_bytes(), delivery).unwrap().remove(0);
         (
             capture.event_id,
             capture

@@ -4,11 +4,10 @@ use insta::assert_snapshot;
 use serde_json::Value;
 
 use super::{one, summary};
-use crate::adapt::{AdaptError, captures};
+use crate::adapt::{AdaptError, captures_of};
 use crate::capture::Capture;
 use crate::delivery::Delivery;
 use crate::layout::Layout;
-use crate::sanitize::clean;
 
 /// The records of an SQS event, as the function unwraps them.
 fn records(event: &str) -> Vec<Result<Vec<Capture>, AdaptError>> {
@@ -21,7 +20,7 @@ fn records(event: &str) -> Vec<Result<Vec<Capture>, AdaptError>> {
             let body = text(&record["body"]);
             let attribute = |name: &str| record["attributes"][name].as_str();
             let delivery = Delivery::sqs(&text(&record["messageId"]), attribute, &body);
-            captures(&clean(body.as_bytes()), &delivery)
+            captures_of(body.as_bytes(), &delivery)
         })
         .collect()
 }
@@ -31,8 +30,8 @@ fn canonical_event() {
     assert_snapshot!(summary(&one(event!("direct-canonical.json"))), @r#"
     conversations/v1/t=default/dt=2026-11-23/c=vpc-review/100000123-01KARQ5T9GQZ6D3W0V8N4M2J7C.json
     canonical vpc-review user=u-1001 history=full model=anthropic.claude-sonnet-4-20250514-v1:0 nul=0 surrogate=0
-    0 input user h:b10c2690 <- - finish=- [] "Nossa VPC tem sub-redes públ"
-    1 output assistant h:9ef76c0a <- h:b10c2690 finish=stop [input_tokens=31 output_tokens=58] "Mova tudo o que não recebe t"
+    0 input user h:d872daf2 <- - finish=- [] "Nossa VPC tem sub-redes públ"
+    1 output assistant h:d323aa54 <- h:d872daf2 finish=stop [input_tokens=31 output_tokens=58] "Mova tudo o que não recebe t"
     context={"project":"ial","phase":"02-vpc-networking"} metadata={"extra":{"finish_reasons":["end_turn"]}}
     "#);
 }
@@ -58,10 +57,10 @@ fn history_that_is_sent_again_is_found_again() {
     assert_snapshot!(summary(&second), @r#"
     conversations/v1/t=default/dt=2026-11-23/c=vpc-review/100241870-01KARQB2M5H8Y1E4T6P9S3X0RD.json
     canonical vpc-review user=u-1001 history=full model=anthropic.claude-sonnet-4-20250514-v1:0 nul=0 surrogate=0
-    0 input user h:b10c2690 <- - finish=- [] "Nossa VPC tem sub-redes públ"
-    1 input assistant h:9ef76c0a <- h:b10c2690 finish=- [] "Mova tudo o que não recebe t"
-    2 input user h:ee0baeac <- h:9ef76c0a finish=- [] "E como as funções chegam ao "
-    3 output assistant h:84cc1e24 <- h:ee0baeac finish=stop [input_tokens=112 output_tokens=41 cache_read_input_tokens=89 cache_creation_input_tokens=0] "Por um endpoint de interface"
+    0 input user h:d872daf2 <- - finish=- [] "Nossa VPC tem sub-redes públ"
+    1 input assistant h:d323aa54 <- h:d872daf2 finish=- [] "Mova tudo o que não recebe t"
+    2 input user h:169c5fd8 <- h:d323aa54 finish=- [] "E como as funções chegam ao "
+    3 output assistant h:c0248d73 <- h:169c5fd8 finish=stop [input_tokens=112 output_tokens=41 cache_read_input_tokens=89 cache_creation_input_tokens=0] "Por um endpoint de interface"
     context={"project":"ial","phase":"02-vpc-networking"} metadata={"extra":{"finish_reasons":["end_turn"]}}
     "#);
     let ids = |capture: &Capture| {
@@ -116,8 +115,8 @@ fn batch_of_records() {
     assert_snapshot!(summaries.join("\n"), @r#"
     conversations/v1/t=default/dt=2026-11-23/c=cost-report/103000000-msg_01Xk.json
     canonical cost-report user=u-1003 history=full model=claude-sonnet-4 nul=0 surrogate=0
-    0 input user h:596774c3 <- - finish=- [] "Which service cost most last"
-    1 output assistant h:94155b65 <- h:596774c3 finish=stop [input_tokens=24 output_tokens=37] "Aurora, with 61 % of the bil"
+    0 input user h:67746cd7 <- - finish=- [] "Which service cost most last"
+    1 output assistant h:50bf2ca7 <- h:67746cd7 finish=stop [input_tokens=24 output_tokens=37] "Aurora, with 61 % of the bil"
     context={} metadata={"extra":{"finish_reasons":["end_turn"]}}
 
     conversations/v1/t=default/dt=2026-11-23/c=conv-20261123-002/103000040-5e1f9a30-7c44-4d0b-9b6e-000000000002.json
@@ -146,8 +145,8 @@ fn poisoned_batch() {
     assert_snapshot!(results.join("\n"), @r#"
     conversations/v1/t=default/dt=2026-11-23/c=poison-neighbours/103000000-5e1f9a30-7c44-4d0b-9b6e-000000000011.json
     canonical poison-neighbours user=u-1005 history=full model=- nul=0 surrogate=0
-    0 input user h:89392f9a <- - finish=- [] "Does one bad message stop th"
-    1 output assistant h:4cddbeb5 <- h:89392f9a finish=- [] "No. Each record of a batch h"
+    0 input user h:bab926ed <- - finish=- [] "Does one bad message stop th"
+    1 output assistant h:3a0a24da <- h:bab926ed finish=- [] "No. Each record of a batch h"
     context={} metadata={}
 
     not_json: not JSON: line 1, column 1
