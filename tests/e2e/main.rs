@@ -22,6 +22,7 @@ mod cli_refusals;
 mod evidence;
 mod local_lambda;
 mod local_postgres;
+mod local_s3;
 mod local_up;
 mod roles;
 mod rotation;

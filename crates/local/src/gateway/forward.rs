@@ -1,5 +1,6 @@
 //! What is handed on to moto, and how its operations are named for the record.
 
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 
@@ -8,6 +9,7 @@ use axum::http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, U
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use tokio::sync::Mutex;
 
 use super::{Answer, plain};
 use crate::error::chain;
@@ -61,6 +63,10 @@ pub(super) async fn answer(moto: SocketAddr, request: Request<Body>) -> Answer {
         request.headers(),
         &form,
     );
+    let turn = match turn(&request) {
+        Some(turn) => Some(turn.lock().await),
+        None => None,
+    };
     let response = match forwarded(moto, request) {
         Ok(request) => client()
             .request(request)
@@ -69,6 +75,7 @@ pub(super) async fn answer(moto: SocketAddr, request: Request<Body>) -> Answer {
             .map_err(|refused| chain(&refused)),
         Err(reason) => Err(reason),
     };
+    drop(turn);
     let response = response.unwrap_or_else(|reason| {
         plain(
             StatusCode::BAD_GATEWAY,
@@ -81,6 +88,25 @@ pub(super) async fn answer(moto: SocketAddr, request: Request<Body>) -> Answer {
         response: without_hop_headers(response),
         error: None,
     }
+}
+
+/// Lets conditional requests for one object pass one after the other.
+///
+/// S3 looks and writes in one step, so that of several puts with `If-None-Match: *` one succeeds (Amazon S3 User Guide,
+/// "Conditional writes"). moto looks first and writes then, in a thread for each request.
+fn turn(request: &Request<Body>) -> Option<&'static Mutex<()>> {
+    /// Objects that share one wait for each other as well; one for all would let a stalled upload stop every other.
+    static TURNS: [Mutex<()>; 64] = [const { Mutex::const_new(()) }; 64];
+
+    let conditional = [header::IF_NONE_MATCH, header::IF_MATCH]
+        .iter()
+        .any(|name| request.headers().contains_key(name));
+    if !conditional {
+        return None;
+    }
+    let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(request.uri().path());
+    let place = usize::try_from(hash % TURNS.len() as u64).ok()?;
+    TURNS.get(place)
 }
 
 /// The `Host` header stays as it came: moto tells path style from it and writes it into queue URLs.
@@ -218,6 +244,24 @@ mod tests {
             "ListObjectsV2",
         );
         check(&Method::GET, "/bucket?location", "GET location");
+    }
+
+    #[test]
+    fn conditional_requests_for_one_object_take_turns() {
+        let request = |path: &str, condition: Option<HeaderName>| {
+            let mut request = Request::new(Body::empty());
+            *request.uri_mut() = path.parse().expect("a path");
+            if let Some(name) = condition {
+                let any = header::HeaderValue::from_static("*");
+                request.headers_mut().insert(name, any);
+            }
+            turn(&request)
+        };
+        let put = |path: &str| request(path, Some(header::IF_NONE_MATCH)).expect("a turn");
+        assert!(std::ptr::eq(put("/b/key"), put("/b/key?x-id=PutObject")));
+        assert!((0..10).any(|other| !std::ptr::eq(put("/b/key"), put(&format!("/b/{other}")))));
+        assert!(request("/b/key", Some(header::IF_MATCH)).is_some());
+        assert!(request("/b/key", None).is_none());
     }
 
     #[test]
