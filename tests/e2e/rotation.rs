@@ -1,5 +1,7 @@
 //! `secret-rotation`: the four steps, and the clients that go on meanwhile.
 
+mod recovery;
+
 use local::Credentials;
 use local::secrets_manager::{Hold, Step};
 use secrecy::ExposeSecret as _;
@@ -78,6 +80,28 @@ impl System {
         let text = |key: &str| secret[key].as_str().unwrap().to_owned();
         let credentials = Credentials::new(text("username"), text("password"));
         self.database.connect(&credentials).await.is_ok()
+    }
+
+    /// Takes `AWSPENDING` off a version, as operators do who want to get rid of a rotation.
+    pub async fn remove_pending(&self, token: &str) {
+        let client = aws_sdk_secretsmanager::Client::new(&self.stack.sdk_config());
+        client
+            .update_secret_version_stage()
+            .secret_id(SECRET)
+            .version_stage("AWSPENDING")
+            .remove_from_version_id(token)
+            .send()
+            .await
+            .unwrap();
+    }
+
+    /// Lines of the rotation function's log that contain `fragment`.
+    pub fn rotation_log(&self, fragment: &str) -> Vec<String> {
+        let lines = self.stack.functions().log(ROTATION).into_iter();
+        lines
+            .map(|line| line.text)
+            .filter(|text| text.contains(fragment))
+            .collect()
     }
 
     /// How often the database refused a password of the application so far.

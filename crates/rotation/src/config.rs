@@ -10,6 +10,9 @@ use startup::https::HttpsRoots;
 
 const DEFAULT_CONNECT_BUDGET: Duration = Duration::from_secs(8);
 const CONNECT_BUDGET_SECONDS: std::ops::RangeInclusive<u64> = 1..=900;
+const DEFAULT_RECOVERY_VERSIONS: u32 = 5;
+/// As many unlabelled versions as the service promises to keep.
+const MOST_RECOVERY_VERSIONS: u32 = 100;
 
 /// The function's configuration; holds no secret.
 #[derive(Clone, Debug)]
@@ -22,6 +25,8 @@ pub struct Config {
     /// Whether a strategy was chosen. There is one to choose from, and it is the default; but a secret that may have been
     /// rotated with alternating users needs the choice.
     pub strategy_chosen: bool,
+    /// How many versions without a label a search for the password may log in with.
+    pub recovery_versions: u32,
     /// What to do about a database server without TLS.
     pub tls: Tls,
     /// Roots of trust instead of those of Amazon RDS.
@@ -60,6 +65,13 @@ impl Config {
                 &[("single-user", true)],
                 false,
             ),
+            recovery_versions: reader
+                .with(&environment::RECOVERY_VERSIONS, |text| {
+                    text.parse()
+                        .ok()
+                        .filter(|versions| *versions <= MOST_RECOVERY_VERSIONS)
+                })
+                .unwrap_or(DEFAULT_RECOVERY_VERSIONS),
             tls: reader.choice(
                 &environment::REQUIRE_TLS,
                 &[
@@ -109,6 +121,7 @@ mod tests {
         let config = Config::from_environment(&Environment::default()).unwrap();
         assert_eq!(config.tls, Tls::Require);
         assert_eq!(config.connect_budget, Duration::from_secs(8));
+        assert_eq!(config.recovery_versions, 5);
         assert!(!config.strategy_chosen);
         assert_eq!(config.secrets_manager_endpoint, None);
         assert_eq!(config.password_rules, Ok(PasswordRules::default()));
@@ -164,6 +177,7 @@ mod tests {
             ("PASSWORD_SOURCE", "local"),
             ("ROTATION_STRATEGY", "alternating-users"),
             ("REQUIRE_TLS", "no"),
+            ("RECOVERY_VERSIONS", "101"),
             ("CONNECT_BUDGET_SECONDS", "0"),
             ("DB_PORT", "0"),
             ("SECRETS_MANAGER_ENDPOINT", "secretsmanager"),
@@ -174,6 +188,7 @@ mod tests {
         `PASSWORD_SOURCE`: `local` is not accepted, accepted: `api` (`GetRandomPassword`; `local` is not in this version)
         `SECRETS_MANAGER_ENDPOINT`: `secretsmanager` is not accepted, accepted: a URL
         `ROTATION_STRATEGY`: `alternating-users` is not accepted, accepted: `single-user` (`alternating-users` is not in this version)
+        `RECOVERY_VERSIONS`: `101` is not accepted, accepted: a number from 0 to 100; 0 switches the search off
         `REQUIRE_TLS`: `no` is not accepted, accepted: `true` or `false`
         `CONNECT_BUDGET_SECONDS`: `0` is not accepted, accepted: a number from 1 to 900
         `DB_PORT`: `0` is not accepted, accepted: a number from 1 to 65535

@@ -5,15 +5,17 @@
 //! clock, network or environment is in here, so that every order, repetition and crash of the steps can be tried.
 //!
 //! Order of the checks and their words are those of AWS's function for a single user. Where the same order would harm,
-//! it differs: a step that finds the labels moved meanwhile stops, a login precedes the label, and a candidate for
-//! another user or host is never tried.
+//! it differs: a step that finds the labels moved meanwhile stops, a login precedes the label, a candidate for another user
+//! or host is never tried, and behind the three labels come the versions that have none.
 
 mod known;
+mod orphan;
 mod refusal;
 
 use secrets::{DatabaseSecret, Stage};
 
 pub use known::{Change, Known, Labels, Login, Move, Probe, Standing, Store, Value};
+pub use orphan::{Listing, Search};
 pub use refusal::Refusal;
 pub(crate) use refusal::start_over;
 
@@ -42,12 +44,20 @@ pub enum Step {
 pub enum Action {
     /// Read the version with this label; for [`Stage::Pending`] the one that is being made.
     Read(Stage),
+    /// List the versions that none of the three labels names.
+    List,
+    /// Read one of those versions, by its id.
+    ReadVersion(String),
     /// Make up a password and store it as the version that is being made.
     Store,
     /// Log in with the version that has this label.
     LogIn(Stage),
+    /// Log in with the version that has this id and no label.
+    LogInVersion(String),
     /// Set the pending version's password, in the session that is logged in with this version.
     ChangePassword(Stage),
+    /// The same, in the session that is logged in with the version that has this id and no label.
+    Recover(String),
     /// Ask the server something in the session that is logged in with the pending version.
     Probe,
     /// Move `AWSCURRENT` to the version that is being made, away from this one.
@@ -228,16 +238,16 @@ fn set(known: &Known) -> Result<Action, First> {
     }
     let previous = match &known.previous {
         Value::Unread => return Ok(Action::Read(Stage::Previous)),
-        Value::Absent => return Ok(Action::Refuse(Refusal::PasswordUnknown)),
+        Value::Absent => return Ok(orphan::search(known, pending)),
         Value::Read(previous) => previous,
     };
-    if (&previous.username, &previous.host) != (&pending.username, &pending.host) {
-        return Ok(Action::Refuse(Refusal::PasswordUnknown));
+    if !is_same_login(previous, pending) {
+        return Ok(orphan::search(known, pending));
     }
     Ok(match known.logins.previous {
         None => Action::LogIn(Stage::Previous),
         Some(Login::Accepted) => Action::ChangePassword(Stage::Previous),
-        Some(Login::Refused) => Action::Refuse(Refusal::PasswordUnknown),
+        Some(Login::Refused) => orphan::search(known, pending),
     })
 }
 
@@ -266,6 +276,11 @@ fn finish(known: &Known) -> Result<Action, First> {
             from: known.labels.current_version.clone(),
         },
     })
+}
+
+/// Whether a login with one version is a login as the user and to the host of the other.
+fn is_same_login(one: &DatabaseSecret, other: &DatabaseSecret) -> bool {
+    (&one.username, &one.host) == (&other.username, &other.host)
 }
 
 fn is_set(pending: &DatabaseSecret) -> Done {

@@ -18,7 +18,7 @@ pub enum RotationError {
     #[error(transparent)]
     Event(#[from] EventError),
     /// Labels, values or refused logins forbid the step: [`Refusal`] says what to change.
-    #[error("{}", refusal.message(secret_id, version_id))]
+    #[error("{}", refusal_with_note(refusal, secret_id, version_id))]
     Refused {
         /// The reason.
         refusal: Refusal,
@@ -163,8 +163,13 @@ impl RotationError {
                 source.failure().operation,
                 source.message()
             ),
-            // The refused login is for the log: the message is the reference's to the letter.
-            Self::Refused { .. } => self.to_string(),
+            // The refused login and the note are for the log: the message is the reference's to the letter.
+            Self::Refused {
+                refusal,
+                secret_id,
+                version_id,
+                ..
+            } => refusal.message(secret_id, version_id),
             _ => startup::report::chain(self),
         }
     }
@@ -176,6 +181,14 @@ impl From<RotationError> for Diagnostic {
             error_type: error.error_type().to_owned(),
             error_message: error.message(),
         }
+    }
+}
+
+fn refusal_with_note(refusal: &Refusal, secret_id: &str, version_id: &str) -> String {
+    let message = refusal.message(secret_id, version_id);
+    match refusal.note() {
+        Some(note) => format!("{message}; {note}"),
+        None => message,
     }
 }
 
@@ -194,6 +207,7 @@ fn unusable(stage: Stage, secret_id: &str, version_id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decide::Search;
 
     const ARN: &str = "arn:aws:secretsmanager:us-east-1:000000000000:secret:app-AbCdEf";
 
@@ -241,7 +255,7 @@ mod tests {
                 pending: "a".to_owned(),
                 current: "b".to_owned(),
             }),
-            refused(Refusal::PasswordUnknown),
+            refused(Refusal::PasswordUnknown(Search::Denied)),
             refused(Refusal::PendingRefused),
             unusable(Stage::Current, r#"{"engine":"mysql"}"#),
             unusable(Stage::Current, r#"{"engine":"postgres"}"#),
@@ -263,6 +277,25 @@ mod tests {
         [CURRENT_INVALID] KeyError: "Database engine must be set to 'postgres' in order to use this rotation lambda"
         [CURRENT_INVALID] KeyError: 'host key is missing from secret JSON'
         "#);
+    }
+
+    #[test]
+    fn the_log_says_how_far_the_search_went() {
+        let searched = |search| refused(Refusal::PasswordUnknown(search)).to_string();
+        let texts = [
+            searched(Search::Off),
+            searched(Search::Denied),
+            searched(Search::Fruitless {
+                logins: 5,
+                versions: 20,
+            }),
+        ]
+        .map(|text| text.split_once("; ").unwrap().1.to_owned());
+        insta::assert_snapshot!(texts.join("\n"), @r"
+        versions without a label were not tried, because `RECOVERY_VERSIONS` is 0
+        versions without a label were not tried, because the function's role may not call ListSecretVersionIds
+        versions without a label, of which tried for this user and host and refused: 20, 5
+        ");
     }
 
     #[test]

@@ -136,10 +136,14 @@ fn report(
                 secret_arn,
                 version_id,
                 outcome,
+                recovered_from = progress.recovered_from.borrow().as_deref(),
                 elapsed_ms,
                 "{message}"
             );
             metrics.count("Succeeded", 1);
+            if progress.recovered_from.borrow().is_some() {
+                metrics.count("PasswordRecovered", 1);
+            }
             match success {
                 Success::Step(Done::Set { .. }) => metrics.count("PasswordSet", 1),
                 Success::Step(Done::Promoted) => metrics.count("Promoted", 1),

@@ -1,44 +1,27 @@
 //! The four steps of a rotation: carries out what [`decide`] decides.
 
-use std::cell::Cell;
+mod change;
+mod progress;
+mod recover;
+
 use std::time::Duration;
 
-use aurora::role::{self, RoleError, RoleName, SetPasswordError};
-use aurora::state::{Meaning, ends_connection};
-use aurora::{Credentials, Login as Session, LoginError, Retry, server, verifier};
-use secrets::{DatabaseSecret, SecretsError, SecretsManager, Stage, Version};
+use aurora::state::ends_connection;
+use aurora::{Credentials, Login as Session, LoginError, server};
+use secrets::{DatabaseSecret, SecretsError, SecretsManager, Ssl, Stage, Version};
 use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::database::{Answer, Database, PlaintextRefused};
 use crate::decide::{
-    Action, Change, Done, Known, Labels, Login, Move, Probe, Refusal, Store, Value, decide, may_run,
+    Action, Done, Known, Labels, Login, Move, Probe, Refusal, Store, Value, decide,
 };
 use crate::error::RotationError;
 use crate::event::RotationEvent;
+pub(crate) use progress::Progress;
 
-/// With less than this left, the password is not changed any more: the answer of the server could not be waited for.
-const TIME_TO_CHANGE: Duration = Duration::from_secs(1);
 /// Pause before a read or a change that failed for now is repeated.
 const PAUSE: Duration = Duration::from_millis(250);
-
-/// What an invocation counts, and what it is at, for its log line.
-#[derive(Debug)]
-pub(crate) struct Progress {
-    pub(crate) doing: Cell<&'static str>,
-    pub(crate) logins: Cell<u32>,
-    pub(crate) refused_logins: Cell<u32>,
-}
-
-impl Default for Progress {
-    fn default() -> Self {
-        Self {
-            doing: Cell::new("read the event"),
-            logins: Cell::new(0),
-            refused_logins: Cell::new(0),
-        }
-    }
-}
 
 /// One step of one rotation. It keeps what it has read and logged in with, and drops it at its end.
 pub(crate) struct Rotating<'a> {
@@ -48,8 +31,17 @@ pub(crate) struct Rotating<'a> {
     pub(crate) event: &'a RotationEvent,
     pub(crate) deadline: Instant,
     pub(crate) progress: &'a Progress,
-    pub(crate) session: Option<(Stage, Session)>,
+    pub(crate) session: Option<(Acting, Session)>,
     pub(crate) refused: Option<LoginError>,
+}
+
+/// The version whose login a session is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Acting {
+    /// The one with this label.
+    Labelled(Stage),
+    /// The one with this id, and no label.
+    Orphan(String),
 }
 
 impl Rotating<'_> {
@@ -57,7 +49,8 @@ impl Rotating<'_> {
     /// that make it so are the secret's ARN and the version's id.
     pub(crate) async fn run(mut self) -> Result<Done, RotationError> {
         self.progress.doing.set("read the labels");
-        let mut known = Known::new(self.labels().await?, self.config.strategy_chosen);
+        let mut known = Known::new(self.labels().await?, self.config.strategy_chosen)
+            .with_recovery(self.config.recovery_versions);
         let give_up = self.database.connect_deadline(self.deadline);
         loop {
             let action = decide(&self.event.step, &known);
@@ -68,9 +61,25 @@ impl Rotating<'_> {
                     known.read(stage, value);
                 }
                 Action::Store => known.stored(self.store(&known).await?),
-                Action::LogIn(stage) => known.logged_in(stage, self.log_in(stage, &known).await?),
-                Action::ChangePassword(acting) => {
-                    known.changed(self.change_password(acting, &known, give_up).await?);
+                Action::LogIn(stage) => {
+                    let login = self.log_in(&Acting::Labelled(stage), &known).await?;
+                    known.logged_in(stage, login);
+                }
+                Action::ChangePassword(stage) => {
+                    let acting = Acting::Labelled(stage);
+                    known.changed(self.change_password(&acting, &known, give_up).await?);
+                }
+                Action::List => known.listed(self.list().await?),
+                Action::ReadVersion(id) => {
+                    let value = self.read_version(&id).await?;
+                    known.read_version(&id, value);
+                }
+                Action::LogInVersion(id) => {
+                    let login = self.log_in(&Acting::Orphan(id.clone()), &known).await?;
+                    known.logged_in_version(&id, login);
+                }
+                Action::Recover(id) => {
+                    known.changed(self.recover(id, &known, give_up).await?);
                 }
                 Action::Probe => known.probed(self.probe(give_up).await?),
                 Action::MoveCurrent { from } => {
@@ -141,16 +150,11 @@ impl Rotating<'_> {
         }
     }
 
-    async fn log_in(&mut self, stage: Stage, known: &Known) -> Result<Login, RotationError> {
-        let secret = self.secret(stage, known)?;
-        // An older version's word on TLS may be out of date.
-        let ssl = match (stage, known.secret(Stage::Current)) {
-            (Stage::Previous, Some(current)) => current.ssl,
-            _ => secret.ssl,
-        };
+    async fn log_in(&mut self, acting: &Acting, known: &Known) -> Result<Login, RotationError> {
+        let secret = self.secret_of(acting, known)?;
         let tls = self
             .database
-            .tls(ssl)
+            .tls(ssl(acting, secret, known))
             .map_err(|PlaintextRefused| RotationError::PlaintextRefused)?;
         let credentials = Credentials {
             username: secret.username.clone(),
@@ -164,11 +168,11 @@ impl Rotating<'_> {
             .await?
         {
             Answer::Accepted(session) => {
-                self.session = Some((stage, session));
+                self.session = Some((acting.clone(), session));
                 Ok(Login::Accepted)
             }
             Answer::Refused(error) => {
-                tracing::debug!(stage = %stage, sqlstate = error.sqlstate(), "login refused");
+                tracing::debug!(?acting, sqlstate = error.sqlstate(), "login refused");
                 self.progress
                     .refused_logins
                     .set(self.progress.refused_logins.get() + 1);
@@ -176,86 +180,6 @@ impl Rotating<'_> {
                 Ok(Login::Refused)
             }
         }
-    }
-
-    /// Sets the pending password in a session of version `acting`, and tries again for as long as a connect may take and
-    /// the failure may pass.
-    async fn change_password(
-        &mut self,
-        acting: Stage,
-        known: &Known,
-        give_up: Instant,
-    ) -> Result<Change, RotationError> {
-        let pending = self.secret(Stage::Pending, known)?;
-        let role = RoleName::new(&pending.username)?;
-        loop {
-            let mut session = match self.session.take() {
-                Some((stage, session)) if stage == acting => session,
-                _ => match (self.log_in(acting, known).await?, self.session.take()) {
-                    (Login::Accepted, Some((_, session))) => session,
-                    // Somebody changed the password since this version was accepted.
-                    _ => return Ok(Change::Unknown),
-                },
-            };
-            let error = match self
-                .change_password_once(&mut session, &role, pending)
-                .await
-            {
-                Ok(()) => return Ok(Change::Committed),
-                Err(SetPasswordError::Vetoed(Veto::Overtaken(labels))) => {
-                    return Ok(Change::Overtaken(labels));
-                }
-                Err(SetPasswordError::Vetoed(Veto::Failed(error))) => return Err(*error),
-                Err(SetPasswordError::Role(RoleError::CommitUnknown(_))) => {
-                    return Ok(Change::Unknown);
-                }
-                Err(SetPasswordError::Role(error)) => error,
-            };
-            if error.retry() == Retry::Never || give_up < Instant::now() + PAUSE + TIME_TO_CHANGE {
-                return Err(if takes_no_writes(&error) {
-                    RotationError::ReadOnlyTarget {
-                        host: self.database.target(pending).host,
-                        source: error,
-                    }
-                } else {
-                    error.into()
-                });
-            }
-            // On a new connection: the name may lead to another server by now.
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    async fn change_password_once(
-        &self,
-        session: &mut Session,
-        role: &RoleName,
-        pending: &DatabaseSecret,
-    ) -> Result<(), SetPasswordError<Veto>> {
-        let encryption = verifier::password_encryption(&session.client)
-            .await
-            .map_err(|source| RoleError::Connection {
-                doing: "ask for `password_encryption`",
-                source,
-            })?;
-        let verifier = verifier::for_server(encryption, &pending.username, &pending.password);
-        // Under the lock on the role: a call that stalled must not set a password which a newer rotation has replaced.
-        let check = async || {
-            let labels = self
-                .labels()
-                .await
-                .map_err(|error| Veto::failed(error.into()))?;
-            if may_run(&labels) != Ok(true) {
-                Err(Veto::Overtaken(labels))
-            } else if self.deadline < Instant::now() + TIME_TO_CHANGE {
-                Err(Veto::failed(RotationError::OutOfTime {
-                    doing: "change the password",
-                }))
-            } else {
-                Ok(())
-            }
-        };
-        role::set_password(&mut session.client, role, &verifier, self.deadline, check).await
     }
 
     async fn probe(&self, give_up: Instant) -> Result<Probe, RotationError> {
@@ -290,6 +214,20 @@ impl Rotating<'_> {
         }
     }
 
+    /// What was read for `acting`, as [`Rotating::secret`].
+    fn secret_of<'k>(
+        &self,
+        acting: &Acting,
+        known: &'k Known,
+    ) -> Result<&'k DatabaseSecret, RotationError> {
+        match acting {
+            Acting::Labelled(stage) => self.secret(*stage, known),
+            Acting::Orphan(id) => known
+                .version(id)
+                .ok_or_else(|| self.refusal(Refusal::NoCurrentValue, None)),
+        }
+    }
+
     /// What was read for `stage`; a decision that needs it has had it read before.
     fn secret<'k>(
         &self,
@@ -317,31 +255,21 @@ impl Rotating<'_> {
 
 fn doing(action: &Action) -> &'static str {
     match action {
-        Action::Read(_) => "read the secret",
+        Action::Read(_) | Action::ReadVersion(_) => "read the secret",
+        Action::List => "list the versions",
         Action::Store => "store the new version",
-        Action::LogIn(_) => "log in to the database",
-        Action::ChangePassword(_) => "change the password",
+        Action::LogIn(_) | Action::LogInVersion(_) => "log in to the database",
+        Action::ChangePassword(_) | Action::Recover(_) => "change the password",
         Action::Probe => "ask the server about itself",
         Action::MoveCurrent { .. } => "move `AWSCURRENT`",
         Action::Done(_) | Action::Refuse(_) => "answer",
     }
 }
 
-fn takes_no_writes(error: &RoleError) -> bool {
-    matches!(error, RoleError::Database { sqlstate, .. } if Meaning::of_code(sqlstate) == Meaning::ReadOnly)
-}
-
-/// Why the password is not changed after all.
-#[derive(Debug, thiserror::Error)]
-enum Veto {
-    #[error("the labels forbid it by now")]
-    Overtaken(Labels),
-    #[error(transparent)]
-    Failed(Box<RotationError>),
-}
-
-impl Veto {
-    fn failed(error: RotationError) -> Self {
-        Self::Failed(Box::new(error))
+/// What the login is to do about TLS: an older version's word on it may be out of date.
+fn ssl(acting: &Acting, secret: &DatabaseSecret, known: &Known) -> Ssl {
+    match (acting, known.secret(Stage::Current)) {
+        (Acting::Labelled(Stage::Previous) | Acting::Orphan(_), Some(current)) => current.ssl,
+        _ => secret.ssl,
     }
 }

@@ -188,6 +188,11 @@ impl DatabaseSecret {
             .map(str::to_owned)
     }
 
+    /// Whether both have the same password.
+    pub fn has_password_of(&self, other: &Self) -> bool {
+        self.password.expose_secret() == other.password.expose_secret()
+    }
+
     /// Cannot fail any more after [`DatabaseSecret::parse`].
     fn members(&self) -> Members<'_> {
         Members::parse(self.text.expose_secret())

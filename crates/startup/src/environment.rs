@@ -139,6 +139,10 @@ variables! {
         accepted: "`single-user` (`alternating-users` is not in this version)",
         default: "`single-user`; must be set where the secret has a `masterarn`",
     };
+    /// Logins that `setSecret` may try with versions that have no label, where the database refuses those that have one.
+    RECOVERY_VERSIONS = {
+        aliases: [], read_by: "rotation", accepted: "a number from 0 to 100; 0 switches the search off", default: "5",
+    };
     /// Whether a database server without TLS is refused.
     REQUIRE_TLS = {
         aliases: [], read_by: "rotation", accepted: "`true` or `false`", default: "`true`",

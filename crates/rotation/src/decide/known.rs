@@ -2,6 +2,8 @@
 
 use secrets::{DatabaseSecret, SecretDescription, Stage};
 
+use super::orphan::{Listing, Orphans};
+
 /// What an invocation has learnt so far. The methods add an action's outcome.
 #[derive(Clone, Debug)]
 pub struct Known {
@@ -13,6 +15,7 @@ pub struct Known {
     pub(super) reads: u32,
     pub(super) store: Option<Store>,
     pub(super) logins: Logins,
+    pub(super) orphans: Orphans,
     pub(super) changes_unknown: u32,
     pub(super) moves_lost: u32,
     /// What the step is for is done: the password changed, the server asked, the label moved.
@@ -122,10 +125,18 @@ impl Known {
             reads: 0,
             store: None,
             logins: Logins::default(),
+            orphans: Orphans::default(),
             changes_unknown: 0,
             moves_lost: 0,
             achieved: false,
         }
+    }
+
+    /// Lets the search among versions without a label take this many logins; without it there is no search.
+    #[must_use]
+    pub fn with_recovery(mut self, logins: u32) -> Self {
+        self.orphans.logins_allowed = logins;
+        self
     }
 
     /// Adds what was read.
@@ -146,6 +157,21 @@ impl Known {
         }
     }
 
+    /// Adds what listing the versions brought.
+    pub fn listed(&mut self, listing: Listing) {
+        self.orphans.listing = Some(listing);
+    }
+
+    /// Adds what reading a version by its id brought.
+    pub fn read_version(&mut self, id: &str, value: Value) {
+        self.orphans.read(id, value);
+    }
+
+    /// Adds what a login with a version by its id brought.
+    pub fn logged_in_version(&mut self, id: &str, login: Login) {
+        self.orphans.logged_in(id, login);
+    }
+
     /// Adds what storing the new version brought.
     pub fn stored(&mut self, store: Store) {
         self.store = Some(store);
@@ -158,6 +184,7 @@ impl Known {
             Change::Unknown => {
                 self.changes_unknown += 1;
                 self.logins = Logins::default();
+                self.orphans.forget_logins();
             }
             Change::Overtaken(labels) => self.labels = labels,
         }
@@ -199,6 +226,11 @@ impl Known {
             Value::Read(secret) => Some(secret),
             Value::Unread | Value::Absent => None,
         }
+    }
+
+    /// The database secret that was read for a version by its id.
+    pub fn version(&self, id: &str) -> Option<&DatabaseSecret> {
+        self.orphans.secret(id)
     }
 
     fn value_mut(&mut self, stage: Stage) -> &mut Value {

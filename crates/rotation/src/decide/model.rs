@@ -1,208 +1,284 @@
-//! [`decide`] against a model of the labels and of the role's password: any order of steps, each cut off anywhere.
+//! [`decide`] against a model of AWS's label rules and of the role's password: the invocations of two rotations, interleaved
+//! action by action and cut off anywhere.
+//!
+//! One thing is left out, because no decision can help it: `PutSecretValue` takes no condition. A `createSecret` that stalls
+//! between its look at the labels and its put, while an operator takes the label off its version and the next rotation
+//! goes past `setSecret`, takes the label back from that rotation. So in here nobody touches the labels between these
+//! two calls. The rotation after it finds the password among the versions without a label.
 
-use std::collections::BTreeMap;
+mod world;
 
 use proptest::prelude::*;
-use secrets::{DatabaseSecret, Stage};
 
 use super::*;
+use world::{Answer, Cut, Invocation, Starting, World};
 
-/// More actions than any step takes: whoever needs more goes round in circles.
-const MANY: usize = 100;
-const TOKEN: &str = "new";
+const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
+const TOKENS: [&str; 2] = ["a", "b"];
 
-/// Secrets Manager and the database, as far as one rotation of one user touches them.
-#[derive(Debug)]
-struct World {
-    /// Passwords of the versions that have a value.
-    passwords: BTreeMap<&'static str, u32>,
-    current: &'static str,
-    previous: Option<&'static str>,
-    pending: Option<&'static str>,
-    /// The role's password.
-    role: u32,
-    /// The next password that nobody had.
-    fresh: u32,
-}
-
-/// How far a step gets before its invocation dies. What it had done by then stays.
+/// Something that happens.
 #[derive(Clone, Copy, Debug)]
-struct Cut {
-    after_effects: usize,
-    /// Whether an effect's answer may be lost: the password is changed, and the step learns that it does not know.
-    answer_lost: bool,
+enum Event {
+    /// The service starts a rotation to this version, or starts it again, if it allows that.
+    Start(&'static str),
+    /// The service calls the function, or somebody repeats an old call. Nothing is done yet.
+    Call {
+        step: &'static str,
+        token: &'static str,
+        cut: Option<Cut>,
+    },
+    /// An invocation under way carries out its next action.
+    Advance(usize),
+    /// It carries out all that are left.
+    Finish(usize),
+    /// It dies.
+    Kill(usize),
+    /// An operator takes `AWSPENDING` off the version that has it.
+    RemovePending,
+    /// The service takes `AWSPENDING` off the version that has become current.
+    Complete,
 }
 
-impl World {
-    fn new(role: Stage) -> Self {
-        let passwords = BTreeMap::from([("old", 1), ("older", 2)]);
-        Self {
-            role: match role {
-                Stage::Previous => 2,
-                Stage::Current | Stage::Pending => 1,
-            },
-            passwords,
-            current: "old",
-            previous: Some("older"),
-            pending: Some(TOKEN),
-            fresh: 3,
-        }
-    }
+fn event(operator: u32) -> impl Strategy<Value = Event> {
+    let token = || prop::sample::select(TOKENS.to_vec());
+    let step = prop::sample::select(
+        STEPS
+            .into_iter()
+            .chain(["nonsense"])
+            .collect::<Vec<&'static str>>(),
+    );
+    prop_oneof![
+        3 => token().prop_map(Event::Start),
+        8 => (step, token(), prop::option::weighted(0.3, cut()))
+            .prop_map(|(step, token, cut)| Event::Call { step, token, cut }),
+        10 => (0..4_usize).prop_map(Event::Advance),
+        8 => (0..4_usize).prop_map(Event::Finish),
+        1 => (0..4_usize).prop_map(Event::Kill),
+        operator => Just(Event::RemovePending),
+        2 => Just(Event::Complete),
+    ]
+}
 
-    fn labels(&self) -> Labels {
-        Labels {
-            rotation_off: false,
-            version: if self.current == TOKEN {
-                Standing::Current
-            } else if self.pending == Some(TOKEN) {
-                Standing::Pending
-            } else {
-                Standing::Unlisted
-            },
-            current_version: Some(self.current.to_owned()),
-        }
-    }
+fn cut() -> impl Strategy<Value = Cut> {
+    (0..3_usize, any::<bool>()).prop_map(|(after_effects, answer_lost)| Cut {
+        after_effects,
+        answer_lost,
+    })
+}
 
-    fn password(&self, stage: Stage) -> Option<u32> {
-        let version = match stage {
-            Stage::Current => Some(self.current),
-            Stage::Pending => Some(TOKEN),
-            Stage::Previous => self.previous,
-        }?;
-        self.passwords.get(version).copied()
-    }
-
-    fn value(&self, stage: Stage) -> Value {
-        self.password(stage).map_or(Value::Absent, |password| {
-            let json = format!(
-                r#"{{"engine":"postgres","host":"db","username":"app","password":"{password}"}}"#
-            );
-            Value::Read(Box::new(DatabaseSecret::parse(&json.into()).unwrap()))
-        })
-    }
-
-    /// Runs one invocation and returns its answer, or nothing if it was cut off.
-    fn run(&mut self, step: &str, cut: Option<Cut>) -> Option<Result<Done, Refusal>> {
-        let mut known = Known::new(self.labels(), false);
-        let mut effects = 0;
-        for _ in 0..MANY {
-            if cut.is_some_and(|cut| effects >= cut.after_effects) {
-                return None;
+/// Runs what happens, and then what a service does that repeats a rotation which did not succeed.
+fn run(starting: Starting, events: &[Event]) {
+    let mut world = World::new(starting);
+    let mut running: Vec<Invocation> = Vec::new();
+    for event in events {
+        match *event {
+            Event::Start(token) => world.start(token),
+            Event::Call { step, token, cut } => running.push(Invocation::new(step, token, cut)),
+            Event::Advance(number) => {
+                if let Some(invocation) = running.get_mut(number) {
+                    invocation.advance(&mut world);
+                }
             }
-            let answer_lost = cut.is_some_and(|cut| cut.answer_lost);
-            match decide(step, &known) {
-                Action::Read(stage) => known.read(stage, self.value(stage)),
-                Action::Store => {
-                    effects += 1;
-                    self.fresh += 1;
-                    self.passwords.insert(TOKEN, self.fresh);
-                    known.stored(Store::Stored);
+            Event::Finish(number) => {
+                if let Some(invocation) = running.get_mut(number) {
+                    invocation.finish(&mut world);
                 }
-                Action::LogIn(stage) => {
-                    let accepted = self.password(stage) == Some(self.role);
-                    known.logged_in(
-                        stage,
-                        if accepted {
-                            Login::Accepted
-                        } else {
-                            Login::Refused
-                        },
-                    );
-                }
-                Action::ChangePassword(acting) => {
-                    effects += 1;
-                    assert_eq!(self.password(acting), Some(self.role), "not logged in");
-                    self.role = self.password(Stage::Pending).unwrap();
-                    known.changed(if answer_lost {
-                        Change::Unknown
-                    } else {
-                        Change::Committed
-                    });
-                }
-                Action::Probe => known.probed(Probe::Answered),
-                Action::MoveCurrent { from } => {
-                    effects += 1;
-                    assert_eq!(from.as_deref(), Some(self.current));
-                    self.previous = Some(self.current);
-                    self.current = TOKEN;
-                    // The answer may get lost as well; the SDK's own repetition then meets the labels as they are now.
-                    known.moved(if answer_lost {
-                        Move::Lost(self.labels())
-                    } else {
-                        Move::Moved
-                    });
-                }
-                Action::Done(done) => return Some(Ok(done)),
-                Action::Refuse(refusal) => return Some(Err(refusal)),
             }
-            self.check();
+            Event::Kill(number) => {
+                if let Some(invocation) = running.get_mut(number) {
+                    invocation.die(&mut world);
+                }
+            }
+            Event::RemovePending => world.remove_pending(&running),
+            Event::Complete => world.complete(),
         }
-        panic!("{step} does not end: {known:?}");
+        running.retain(Invocation::is_running);
     }
+    for mut invocation in running {
+        invocation.die(&mut world);
+    }
+    if let Some(token) = world.unfinished() {
+        rotate(&mut world, token);
+    }
+    rotate(&mut world, "afterwards");
+}
 
-    /// Somebody who reads current, pending and previous can always log in, and the current version alone is enough
-    /// from the moment it is the new one.
-    fn check(&self) {
-        let accepted = |stage| self.password(stage) == Some(self.role);
+/// A normal rotation, which succeeds.
+fn rotate(world: &mut World, token: &'static str) {
+    world.start(token);
+    for step in STEPS {
+        let answer = Invocation::new(step, token, None).finish(world);
         assert!(
-            accepted(Stage::Current) || accepted(Stage::Pending) || accepted(Stage::Previous),
-            "locked out: {self:?}"
-        );
-        assert!(
-            self.current != TOKEN || accepted(Stage::Current),
-            "promoted what the database refuses: {self:?}"
+            matches!(answer, Answer::Ended(Ok(_))),
+            "{step}: {answer:?}, {world:?}"
         );
     }
+    assert!(world.is_over(token), "{world:?}");
+    world.complete();
 }
 
-fn step() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec![
-        "createSecret",
-        "setSecret",
-        "testSecret",
-        "finishSecret",
-        "nonsense",
-    ])
-}
-
-fn cut() -> impl Strategy<Value = Option<Cut>> {
-    prop::option::of(
-        (0..3_usize, any::<bool>()).prop_map(|(after_effects, answer_lost)| Cut {
-            after_effects,
-            answer_lost,
-        }),
-    )
+fn ways_to_start(recovery: u32) -> impl Strategy<Value = Starting> {
+    let role = if recovery == 0 {
+        vec!["old", "older"]
+    } else {
+        vec!["old", "older", "oldest"]
+    };
+    prop::sample::select(role).prop_map(move |role| Starting { role, recovery })
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// S5, S10, F3, F4, X6 and all that lies between them.
     #[test]
     fn steps_in_any_order_and_cut_off_anywhere_lock_nobody_out(
-        at_first in prop::sample::select(vec![Stage::Current, Stage::Previous]),
-        steps in prop::collection::vec((step(), cut()), 0..12),
+        starting in ways_to_start(5),
+        events in prop::collection::vec(event(1), 0..60),
     ) {
-        let mut world = World::new(at_first);
-        for (step, cut) in steps {
-            world.run(step, cut);
-        }
-        for step in ["createSecret", "setSecret", "testSecret", "finishSecret"] {
-            let answer = world.run(step, None);
-            prop_assert!(matches!(answer, Some(Ok(_))), "{step}: {answer:?}");
-        }
-        prop_assert_eq!(world.current, TOKEN);
-        prop_assert_eq!(world.password(Stage::Current), Some(world.role));
+        run(starting, &events);
+    }
+
+    /// Without an operator who takes labels off, the versions that have one are enough.
+    #[test]
+    fn no_search_is_needed_where_nobody_takes_labels_off(
+        starting in ways_to_start(0),
+        events in prop::collection::vec(event(0), 0..60),
+    ) {
+        run(starting, &events);
     }
 
     #[test]
     fn a_version_that_was_superseded_changes_nothing(
-        steps in prop::collection::vec((step(), cut()), 1..8),
+        calls in prop::collection::vec((prop::sample::select(STEPS.to_vec()), prop::option::of(cut())), 1..8),
     ) {
-        let mut world = World::new(Stage::Current);
-        world.run("createSecret", None);
-        world.pending = None;
-        for (step, cut) in steps {
-            let answer = world.run(step, cut);
-            prop_assert!(matches!(answer, None | Some(Err(Refusal::NoStage))), "{answer:?}");
+        let mut world = World::new(Starting { role: "old", recovery: 5 });
+        world.start("a");
+        Invocation::new("createSecret", "a", None).finish(&mut world);
+        world.remove_pending(&[]);
+        let before = format!("{world:?}");
+        for (step, cut) in calls {
+            let answer = Invocation::new(step, "a", cut).finish(&mut world);
+            prop_assert!(matches!(answer, Answer::Killed | Answer::Ended(Err(Refusal::NoStage))), "{answer:?}");
         }
-        prop_assert_eq!((world.role, world.current), (1, "old"));
+        prop_assert_eq!(format!("{world:?}"), before);
+    }
+}
+
+/// The orders that the failure model names, so that none of them depends on luck.
+mod named {
+    use super::*;
+
+    fn world() -> World {
+        World::new(Starting {
+            role: "old",
+            recovery: 5,
+        })
+    }
+
+    fn call(world: &mut World, step: &'static str, token: &'static str) -> Answer {
+        Invocation::new(step, token, None).finish(world)
+    }
+
+    /// An invocation that has done this many actions and stands still.
+    fn stalled(
+        world: &mut World,
+        step: &'static str,
+        token: &'static str,
+        actions: usize,
+    ) -> Invocation {
+        let mut invocation = Invocation::new(step, token, None);
+        for _ in 0..actions {
+            invocation.advance(world);
+        }
+        assert!(invocation.is_running());
+        invocation
+    }
+
+    /// A stalled `setSecret` goes on when the next rotation is at any later point.
+    #[test]
+    fn s5_a_late_set_of_an_older_token_changes_nothing() {
+        for actions in 1..9 {
+            for steps_of_the_next in 1..=STEPS.len() {
+                let mut world = world();
+                world.start("a");
+                call(&mut world, "createSecret", "a");
+                let mut probe = Invocation::new("setSecret", "a", None);
+                let mut copy = world.clone();
+                (0..actions).for_each(|_| probe.advance(&mut copy));
+                if !probe.is_running() {
+                    continue;
+                }
+                let mut late = stalled(&mut world, "setSecret", "a", actions);
+                world.remove_pending(&[]);
+                world.start("b");
+                for step in STEPS.into_iter().take(steps_of_the_next) {
+                    call(&mut world, step, "b");
+                }
+                late.finish(&mut world);
+                if let Some(token) = world.unfinished() {
+                    rotate(&mut world, token);
+                }
+                rotate(&mut world, "afterwards");
+            }
+        }
+    }
+
+    #[test]
+    fn s10_a_label_that_was_taken_off_behind_set_locks_nobody_out() {
+        let mut world = world();
+        world.start("a");
+        call(&mut world, "createSecret", "a");
+        call(&mut world, "setSecret", "a");
+        world.remove_pending(&[]);
+        assert!(!world.is_open(), "{world:?}");
+        rotate(&mut world, "b");
+    }
+
+    #[test]
+    fn f3_a_label_that_moved_meanwhile_stops_a_late_finish() {
+        let mut world = world();
+        world.start("a");
+        call(&mut world, "createSecret", "a");
+        call(&mut world, "setSecret", "a");
+        // It has logged in, and not moved the label yet.
+        let mut late = stalled(&mut world, "finishSecret", "a", 3);
+        world.remove_pending(&[]);
+        rotate(&mut world, "b");
+        let answer = late.finish(&mut world);
+        assert!(
+            matches!(answer, Answer::Ended(Err(Refusal::NoStage))),
+            "{answer:?}"
+        );
+        assert!(world.is_over("b"), "{world:?}");
+    }
+
+    #[test]
+    fn f4_a_finish_without_set_promotes_nothing() {
+        let mut world = world();
+        world.start("a");
+        call(&mut world, "createSecret", "a");
+        let answer = call(&mut world, "finishSecret", "a");
+        assert!(
+            matches!(answer, Answer::Ended(Err(Refusal::PendingRefused))),
+            "{answer:?}"
+        );
+        assert!(!world.is_over("a") && world.is_open(), "{world:?}");
+    }
+
+    #[test]
+    fn x6_every_step_may_be_repeated_behind_every_other() {
+        for repeated in STEPS {
+            for behind in 0..STEPS.len() {
+                let mut world = world();
+                world.start("a");
+                for (number, step) in STEPS.into_iter().enumerate() {
+                    call(&mut world, step, "a");
+                    if number == behind {
+                        call(&mut world, repeated, "a");
+                    }
+                }
+                assert!(world.is_over("a"), "{repeated} behind {behind}: {world:?}");
+            }
+        }
     }
 }

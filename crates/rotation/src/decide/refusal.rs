@@ -1,5 +1,7 @@
 //! Why a step stops although every call was answered.
 
+use super::Search;
+
 /// A reason to stop that follows from labels, values and refused logins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -41,7 +43,7 @@ pub enum Refusal {
     /// Somebody else moves `AWSCURRENT`, and the database does not have the pending password.
     CurrentMoved,
     /// The database refuses every version that may be tried.
-    PasswordUnknown,
+    PasswordUnknown(Search),
     /// The database refuses the pending version.
     PendingRefused,
     /// The connection broke every time while the change was being committed.
@@ -63,7 +65,7 @@ impl Refusal {
             Self::OtherUser { .. } => "OTHER_USER",
             Self::OtherHost { .. } => "OTHER_HOST",
             Self::CurrentEdited { .. } | Self::CurrentMoved => "CURRENT_CHANGED",
-            Self::PasswordUnknown => "DB_PASSWORD_UNKNOWN",
+            Self::PasswordUnknown(_) => "DB_PASSWORD_UNKNOWN",
             Self::PendingRefused => "PENDING_REFUSED",
             Self::ChangeUnknown => "CHANGE_UNKNOWN",
         }
@@ -78,7 +80,7 @@ impl Refusal {
             | Self::InvalidStep(_)
             | Self::OtherUser { .. }
             | Self::OtherHost { .. }
-            | Self::PasswordUnknown
+            | Self::PasswordUnknown(_)
             | Self::PendingRefused => "ValueError",
             // The reference lets the answer to its own read through.
             Self::NoPendingValue => "ResourceNotFoundException",
@@ -88,6 +90,14 @@ impl Refusal {
             | Self::CurrentEdited { .. }
             | Self::CurrentMoved
             | Self::ChangeUnknown => self.code(),
+        }
+    }
+
+    /// What the log says besides [`Refusal::message`], which callers get in the reference's words alone.
+    pub fn note(&self) -> Option<String> {
+        match self {
+            Self::PasswordUnknown(search) => Some(search.to_string()),
+            _ => None,
         }
     }
 
@@ -129,7 +139,7 @@ impl Refusal {
             Self::CurrentMoved => format!(
                 "`AWSCURRENT` was moved by somebody else and the database does not accept the pending version: {secret}"
             ),
-            Self::PasswordUnknown => format!(
+            Self::PasswordUnknown(_) => format!(
                 "Unable to log into database with previous, current, or pending secret of secret arn {secret}"
             ),
             Self::PendingRefused => {

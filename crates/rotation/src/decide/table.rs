@@ -274,7 +274,7 @@ fn s12_s13_the_previous_version_is_the_last_candidate() {
         &Action::ChangePassword(Stage::Previous),
     );
     known.logged_in(Stage::Previous, Login::Refused);
-    check_refused("setSecret", &known, Refusal::PasswordUnknown);
+    check_refused("setSecret", &known, Refusal::PasswordUnknown(Search::Off));
 }
 
 #[test]
@@ -287,7 +287,7 @@ fn s14_a_previous_version_of_another_user_or_host_is_not_tried() {
         check_refused(
             "setSecret",
             &all_refused_but(previous),
-            Refusal::PasswordUnknown,
+            Refusal::PasswordUnknown(Search::Off),
         );
     }
 }
