@@ -25,6 +25,8 @@ pub struct Config {
     /// Whether a strategy was chosen. There is one to choose from, and it is the default; but a secret that may have been
     /// rotated with alternating users needs the choice.
     pub strategy_chosen: bool,
+    /// Whether `setSecret` logs in with the new password and moves `AWSCURRENT`, too.
+    pub fast_promotion: bool,
     /// How many versions without a label a search for the password may log in with.
     pub recovery_versions: u32,
     /// What to do about a database server without TLS.
@@ -52,8 +54,7 @@ impl Config {
     /// Every problem at once, so that one deployment mends them all.
     pub fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(environment);
-        // Settings with one accepted value each: a promise that this version does not keep is refused, not ignored.
-        reader.choice(&environment::FAST_PROMOTION, &[("false", ())], ());
+        // One accepted value: a promise that this version does not keep is refused, not ignored.
         reader.choice(&environment::PASSWORD_SOURCE, &[("api", ())], ());
         let config = Self {
             secrets_manager_endpoint: reader.with(&environment::SECRETS_MANAGER_ENDPOINT, |url| {
@@ -63,6 +64,11 @@ impl Config {
             strategy_chosen: reader.choice(
                 &environment::ROTATION_STRATEGY,
                 &[("single-user", true)],
+                false,
+            ),
+            fast_promotion: reader.choice(
+                &environment::FAST_PROMOTION,
+                &[("true", true), ("false", false)],
                 false,
             ),
             recovery_versions: reader
@@ -173,7 +179,7 @@ mod tests {
     #[test]
     fn what_is_not_in_this_version_is_refused_with_every_other_problem() {
         let environment = Environment::from([
-            ("FAST_PROMOTION", "true"),
+            ("FAST_PROMOTION", "yes"),
             ("PASSWORD_SOURCE", "local"),
             ("ROTATION_STRATEGY", "alternating-users"),
             ("REQUIRE_TLS", "no"),
@@ -184,10 +190,10 @@ mod tests {
         ]);
         let error = Config::from_environment(&environment).unwrap_err();
         insta::assert_snapshot!(error.problems().join("\n"), @r"
-        `FAST_PROMOTION`: `true` is not accepted, accepted: `false` (this version has no fast promotion)
         `PASSWORD_SOURCE`: `local` is not accepted, accepted: `api` (`GetRandomPassword`; `local` is not in this version)
         `SECRETS_MANAGER_ENDPOINT`: `secretsmanager` is not accepted, accepted: a URL
         `ROTATION_STRATEGY`: `alternating-users` is not accepted, accepted: `single-user` (`alternating-users` is not in this version)
+        `FAST_PROMOTION`: `yes` is not accepted, accepted: `true` or `false`
         `RECOVERY_VERSIONS`: `101` is not accepted, accepted: a number from 0 to 100; 0 switches the search off
         `REQUIRE_TLS`: `no` is not accepted, accepted: `true` or `false`
         `CONNECT_BUDGET_SECONDS`: `0` is not accepted, accepted: a number from 1 to 900

@@ -87,6 +87,8 @@ pub enum Done {
         /// The role whose password it is.
         username: String,
     },
+    /// The database has the password and the version is `AWSCURRENT`, both by `setSecret`.
+    SetAndPromoted,
     /// A login with the password works.
     Tested,
     /// The version became `AWSCURRENT`.
@@ -147,6 +149,7 @@ impl Done {
             Self::Stored => "stored",
             Self::AlreadySet => "already_set",
             Self::Set { .. } => "set",
+            Self::SetAndPromoted => "set_and_promoted",
             Self::Tested => "tested",
             Self::Promoted => "promoted",
         }
@@ -169,6 +172,9 @@ impl Done {
             ),
             Self::Set { username } => format!(
                 "setSecret: Successfully set password for user {username} in PostgreSQL DB for secret arn {secret}."
+            ),
+            Self::SetAndPromoted => format!(
+                "setSecret: Successfully set password and AWSCURRENT stage to version {version} for secret {secret}."
             ),
             Self::Tested => format!(
                 "testSecret: Successfully signed into PostgreSQL DB with AWSPENDING secret in {secret}."
@@ -202,14 +208,22 @@ fn set(known: &Known) -> Result<Action, First> {
     let current = usable_current(known)?;
     let pending = usable_pending(known)?;
     if known.achieved {
+        return Ok(Action::Done(Done::SetAndPromoted));
+    }
+    if known.committed && !known.fast_promotion {
         return Ok(Action::Done(is_set(pending)));
     }
     match known.logins.pending {
         None => return Ok(Action::LogIn(Stage::Pending)),
+        Some(Login::Accepted) if known.fast_promotion => return Ok(promote(known)),
         Some(Login::Accepted) if known.changes_unknown > 0 => {
             return Ok(Action::Done(is_set(pending)));
         }
         Some(Login::Accepted) => return Ok(Action::Done(Done::AlreadySet)),
+        // Behind the change as in `finishSecret`.
+        Some(Login::Refused) if known.moves_lost > 0 || known.committed => {
+            return Ok(Action::Refuse(not_promoted(known)));
+        }
         Some(Login::Refused) if known.changes_unknown >= CHANGES => {
             return Ok(Action::Refuse(Refusal::ChangeUnknown));
         }
@@ -268,14 +282,29 @@ fn finish(known: &Known) -> Result<Action, First> {
     }
     Ok(match known.logins.pending {
         None => Action::LogIn(Stage::Pending),
-        // Whoever moved the label meanwhile has the password that counts.
-        Some(Login::Refused) if known.moves_lost > 0 => Action::Refuse(Refusal::CurrentMoved),
-        Some(Login::Refused) => Action::Refuse(Refusal::PendingRefused),
-        Some(Login::Accepted) if known.moves_lost >= MOVES => Action::Refuse(Refusal::CurrentMoved),
-        Some(Login::Accepted) => Action::MoveCurrent {
-            from: known.labels.current_version.clone(),
-        },
+        Some(Login::Refused) => Action::Refuse(not_promoted(known)),
+        Some(Login::Accepted) => promote(known),
     })
+}
+
+/// Moves the label to the version that the database has accepted a moment ago.
+fn promote(known: &Known) -> Action {
+    if known.moves_lost >= MOVES {
+        return Action::Refuse(Refusal::CurrentMoved);
+    }
+    Action::MoveCurrent {
+        from: known.labels.current_version.clone(),
+    }
+}
+
+/// Why the label stays where it is, when the database refuses the version that it is for.
+fn not_promoted(known: &Known) -> Refusal {
+    if known.moves_lost > 0 {
+        // Whoever moved the label meanwhile has the password that counts.
+        Refusal::CurrentMoved
+    } else {
+        Refusal::PendingRefused
+    }
 }
 
 /// Whether a login with one version is a login as the user and to the host of the other.

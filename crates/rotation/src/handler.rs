@@ -119,7 +119,7 @@ fn report(
     let step = event.map_or("", Event::step);
     let secret_arn = event.map_or("", Event::secret_id);
     let version_id = event.and_then(Event::version_id);
-    let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    let elapsed_ms = milliseconds(elapsed);
     let mut metrics = Metrics::new("secret-rotation");
     match result {
         Ok(success) => {
@@ -136,17 +136,25 @@ fn report(
                 secret_arn,
                 version_id,
                 outcome,
+                gap_ms = progress.gap().map(milliseconds),
                 recovered_from = progress.recovered_from.borrow().as_deref(),
                 elapsed_ms,
                 "{message}"
             );
             metrics.count("Succeeded", 1);
+            if let Some(gap) = progress.gap() {
+                metrics.duration("Gap", gap);
+            }
             if progress.recovered_from.borrow().is_some() {
                 metrics.count("PasswordRecovered", 1);
             }
             match success {
                 Success::Step(Done::Set { .. }) => metrics.count("PasswordSet", 1),
                 Success::Step(Done::Promoted) => metrics.count("Promoted", 1),
+                Success::Step(Done::SetAndPromoted) => {
+                    metrics.count("PasswordSet", 1);
+                    metrics.count("Promoted", 1);
+                }
                 _ => {}
             }
         }
@@ -169,4 +177,8 @@ fn report(
     metrics.count("Logins", progress.logins.get().into());
     metrics.count("RefusedLogins", progress.refused_logins.get().into());
     metrics.emit();
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

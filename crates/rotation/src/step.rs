@@ -50,7 +50,8 @@ impl Rotating<'_> {
     pub(crate) async fn run(mut self) -> Result<Done, RotationError> {
         self.progress.doing.set("read the labels");
         let mut known = Known::new(self.labels().await?, self.config.strategy_chosen)
-            .with_recovery(self.config.recovery_versions);
+            .with_recovery(self.config.recovery_versions)
+            .with_fast_promotion(self.config.fast_promotion);
         let give_up = self.database.connect_deadline(self.deadline);
         loop {
             let action = decide(&self.event.step, &known);
@@ -208,7 +209,10 @@ impl Rotating<'_> {
             .move_current(&self.event.secret_id, &self.event.version_id, from)
             .await;
         match moved {
-            Ok(()) => Ok(Move::Moved),
+            Ok(()) => {
+                self.progress.moved();
+                Ok(Move::Moved)
+            }
             Err(SecretsError::InvalidParameter(_)) => Ok(Move::Lost(self.labels().await?)),
             Err(error) => Err(error.into()),
         }

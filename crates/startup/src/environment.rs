@@ -147,9 +147,9 @@ variables! {
     REQUIRE_TLS = {
         aliases: [], read_by: "rotation", accepted: "`true` or `false`", default: "`true`",
     };
-    /// Promotion of the new password within `setSecret`.
+    /// Whether `setSecret` logs in with the new password and moves `AWSCURRENT` at once, so that the gap between the two is milliseconds.
     FAST_PROMOTION = {
-        aliases: [], read_by: "rotation", accepted: "`false` (this version has no fast promotion)", default: "`false`",
+        aliases: [], read_by: "rotation", accepted: "`true` or `false`", default: "`false`",
     };
     /// Source of new passwords.
     PASSWORD_SOURCE = {

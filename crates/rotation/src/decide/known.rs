@@ -18,7 +18,10 @@ pub struct Known {
     pub(super) orphans: Orphans,
     pub(super) changes_unknown: u32,
     pub(super) moves_lost: u32,
-    /// What the step is for is done: the password changed, the server asked, the label moved.
+    pub(super) fast_promotion: bool,
+    /// The password is changed.
+    pub(super) committed: bool,
+    /// What else the step is for is done: the server asked, the label moved.
     pub(super) achieved: bool,
 }
 
@@ -128,6 +131,8 @@ impl Known {
             orphans: Orphans::default(),
             changes_unknown: 0,
             moves_lost: 0,
+            fast_promotion: false,
+            committed: false,
             achieved: false,
         }
     }
@@ -136,6 +141,13 @@ impl Known {
     #[must_use]
     pub fn with_recovery(mut self, logins: u32) -> Self {
         self.orphans.logins_allowed = logins;
+        self
+    }
+
+    /// Whether `setSecret` moves the label too.
+    #[must_use]
+    pub fn with_fast_promotion(mut self, fast_promotion: bool) -> Self {
+        self.fast_promotion = fast_promotion;
         self
     }
 
@@ -177,10 +189,13 @@ impl Known {
         self.store = Some(store);
     }
 
-    /// Adds what changing the password brought. After [`Change::Unknown`] all logins count as untried.
+    /// Adds what changing the password brought. All logins that it makes untrue count as untried.
     pub fn changed(&mut self, change: Change) {
         match change {
-            Change::Committed => self.achieved = true,
+            Change::Committed => {
+                self.committed = true;
+                self.logins.pending = None;
+            }
             Change::Unknown => {
                 self.changes_unknown += 1;
                 self.logins = Logins::default();

@@ -123,7 +123,11 @@ fn ways_to_start(recovery: u32) -> impl Strategy<Value = Starting> {
     } else {
         vec!["old", "older", "oldest"]
     };
-    prop::sample::select(role).prop_map(move |role| Starting { role, recovery })
+    (prop::sample::select(role), any::<bool>()).prop_map(move |(role, fast_promotion)| Starting {
+        role,
+        recovery,
+        fast_promotion,
+    })
 }
 
 proptest! {
@@ -151,7 +155,7 @@ proptest! {
     fn a_version_that_was_superseded_changes_nothing(
         calls in prop::collection::vec((prop::sample::select(STEPS.to_vec()), prop::option::of(cut())), 1..8),
     ) {
-        let mut world = World::new(Starting { role: "old", recovery: 5 });
+        let mut world = World::new(Starting { role: "old", recovery: 5, fast_promotion: false });
         world.start("a");
         Invocation::new("createSecret", "a", None).finish(&mut world);
         world.remove_pending(&[]);
@@ -169,9 +173,14 @@ mod named {
     use super::*;
 
     fn world() -> World {
+        with(false)
+    }
+
+    fn with(fast_promotion: bool) -> World {
         World::new(Starting {
             role: "old",
             recovery: 5,
+            fast_promotion,
         })
     }
 
@@ -197,9 +206,9 @@ mod named {
     /// A stalled `setSecret` goes on when the next rotation is at any later point.
     #[test]
     fn s5_a_late_set_of_an_older_token_changes_nothing() {
-        for actions in 1..9 {
+        for (actions, fast_promotion) in (1..12).flat_map(|n| [(n, false), (n, true)]) {
             for steps_of_the_next in 1..=STEPS.len() {
-                let mut world = world();
+                let mut world = with(fast_promotion);
                 world.start("a");
                 call(&mut world, "createSecret", "a");
                 let mut probe = Invocation::new("setSecret", "a", None);
@@ -267,9 +276,9 @@ mod named {
 
     #[test]
     fn x6_every_step_may_be_repeated_behind_every_other() {
-        for repeated in STEPS {
+        for (repeated, fast_promotion) in STEPS.into_iter().flat_map(|s| [(s, false), (s, true)]) {
             for behind in 0..STEPS.len() {
-                let mut world = world();
+                let mut world = with(fast_promotion);
                 world.start("a");
                 for (number, step) in STEPS.into_iter().enumerate() {
                     call(&mut world, step, "a");

@@ -39,7 +39,10 @@ impl Rotating<'_> {
                 .change_password_once(&mut session, &role, pending)
                 .await
             {
-                Ok(()) => return Ok(Change::Committed),
+                Ok(()) => {
+                    self.progress.committed();
+                    return Ok(Change::Committed);
+                }
                 Err(SetPasswordError::Vetoed(Veto::Overtaken(labels))) => {
                     return Ok(Change::Overtaken(labels));
                 }

@@ -17,6 +17,7 @@ pub(super) struct Starting {
     pub(super) role: &'static str,
     /// Logins that a search may take.
     pub(super) recovery: u32,
+    pub(super) fast_promotion: bool,
 }
 
 /// The labels, the versions and the role.
@@ -34,6 +35,7 @@ pub(super) struct World {
     /// Somebody holds the lock on the role.
     locked: bool,
     recovery: u32,
+    fast_promotion: bool,
 }
 
 /// How far an invocation gets before it dies. What it had done by then stays.
@@ -80,6 +82,7 @@ impl World {
             fresh: 4,
             locked: false,
             recovery: starting.recovery,
+            fast_promotion: starting.fast_promotion,
         }
     }
 
@@ -260,7 +263,8 @@ impl Invocation {
         }
         let Some(mut known) = self.known.take() else {
             let known = Known::new(world.labels(self.token), false);
-            self.known = Some(known.with_recovery(world.recovery));
+            let known = known.with_recovery(world.recovery);
+            self.known = Some(known.with_fast_promotion(world.fast_promotion));
             self.actions += 1;
             return;
         };
