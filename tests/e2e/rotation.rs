@@ -2,6 +2,7 @@
 
 mod promotion;
 mod recovery;
+mod replicas;
 
 use local::Credentials;
 use local::secrets_manager::{Hold, Step};

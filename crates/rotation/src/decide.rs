@@ -11,6 +11,7 @@
 mod known;
 mod orphan;
 mod refusal;
+mod replicas;
 
 use secrets::{DatabaseSecret, Stage};
 
@@ -18,6 +19,7 @@ pub use known::{Change, Known, Labels, Login, Move, Probe, Standing, Store, Valu
 pub use orphan::{Listing, Search};
 pub use refusal::Refusal;
 pub(crate) use refusal::start_over;
+pub use replicas::Replicas;
 
 /// How often a version that exists is read again because the service does not show it yet.
 const READS: u32 = 4;
@@ -60,6 +62,8 @@ pub enum Action {
     Recover(String),
     /// Ask the server something in the session that is logged in with the pending version.
     Probe,
+    /// Wait until no replica is on its way any more, or until it takes too long.
+    AwaitReplicas,
     /// Move `AWSCURRENT` to the version that is being made, away from this one.
     MoveCurrent {
         /// The version that has it.
@@ -214,6 +218,10 @@ fn set(known: &Known) -> Result<Action, First> {
         return Ok(Action::Done(is_set(pending)));
     }
     match known.logins.pending {
+        // The label's move may be two actions away.
+        None if known.fast_promotion && known.replicas.is_behind() && !known.replicas_awaited => {
+            return Ok(Action::AwaitReplicas);
+        }
         None => return Ok(Action::LogIn(Stage::Pending)),
         Some(Login::Accepted) if known.fast_promotion => return Ok(promote(known)),
         Some(Login::Accepted) if known.changes_unknown > 0 => {
@@ -244,6 +252,14 @@ fn set(known: &Known) -> Result<Action, First> {
     // The label would take these changes back with it.
     if let Some(key) = pending.differs_beyond_credentials(current) {
         return Ok(Action::Refuse(Refusal::CurrentEdited { key }));
+    }
+    // While the database still has the old password, a wait harms nobody.
+    if known.replicas.is_behind() {
+        return Ok(if known.replicas_awaited {
+            Action::Refuse(Refusal::ReplicasBehind(known.replicas.behind.clone()))
+        } else {
+            Action::AwaitReplicas
+        });
     }
     match known.logins.current {
         None => return Ok(Action::LogIn(Stage::Current)),
@@ -281,6 +297,8 @@ fn finish(known: &Known) -> Result<Action, First> {
         return Ok(Action::Done(Done::Promoted));
     }
     Ok(match known.logins.pending {
+        // Before the login, so that nothing comes between it and the move.
+        None if known.replicas.is_behind() && !known.replicas_awaited => Action::AwaitReplicas,
         None => Action::LogIn(Stage::Pending),
         Some(Login::Refused) => Action::Refuse(not_promoted(known)),
         Some(Login::Accepted) => promote(known),

@@ -2,6 +2,7 @@
 
 mod change;
 mod progress;
+mod promote;
 mod recover;
 
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 use crate::config::Config;
 use crate::database::{Answer, Database, PlaintextRefused};
 use crate::decide::{
-    Action, Done, Known, Labels, Login, Move, Probe, Refusal, Store, Value, decide,
+    Action, Done, Known, Labels, Login, Probe, Refusal, Replicas, Store, Value, decide,
 };
 use crate::error::RotationError;
 use crate::event::RotationEvent;
@@ -49,7 +50,10 @@ impl Rotating<'_> {
     /// that make it so are the secret's ARN and the version's id.
     pub(crate) async fn run(mut self) -> Result<Done, RotationError> {
         self.progress.doing.set("read the labels");
-        let mut known = Known::new(self.labels().await?, self.config.strategy_chosen)
+        let description = self.secrets.describe(&self.event.secret_id).await?;
+        let labels = Labels::of(&description, &self.event.version_id);
+        let mut known = Known::new(labels, self.config.strategy_chosen)
+            .with_replicas(Replicas::of(&description))
             .with_recovery(self.config.recovery_versions)
             .with_fast_promotion(self.config.fast_promotion);
         let give_up = self.database.connect_deadline(self.deadline);
@@ -83,8 +87,12 @@ impl Rotating<'_> {
                     known.changed(self.recover(id, &known, give_up).await?);
                 }
                 Action::Probe => known.probed(self.probe(give_up).await?),
+                Action::AwaitReplicas => {
+                    let (labels, replicas) = self.await_replicas().await?;
+                    known.awaited(labels, replicas);
+                }
                 Action::MoveCurrent { from } => {
-                    known.moved(self.move_current(from.as_deref()).await?);
+                    known.moved(self.move_current(from.as_deref(), &known).await?);
                 }
                 Action::Done(done) => return Ok(done),
                 Action::Refuse(refusal) => {
@@ -203,21 +211,6 @@ impl Rotating<'_> {
         }
     }
 
-    async fn move_current(&self, from: Option<&str>) -> Result<Move, RotationError> {
-        let moved = self
-            .secrets
-            .move_current(&self.event.secret_id, &self.event.version_id, from)
-            .await;
-        match moved {
-            Ok(()) => {
-                self.progress.moved();
-                Ok(Move::Moved)
-            }
-            Err(SecretsError::InvalidParameter(_)) => Ok(Move::Lost(self.labels().await?)),
-            Err(error) => Err(error.into()),
-        }
-    }
-
     /// What was read for `acting`, as [`Rotating::secret`].
     fn secret_of<'k>(
         &self,
@@ -265,6 +258,7 @@ fn doing(action: &Action) -> &'static str {
         Action::LogIn(_) | Action::LogInVersion(_) => "log in to the database",
         Action::ChangePassword(_) | Action::Recover(_) => "change the password",
         Action::Probe => "ask the server about itself",
+        Action::AwaitReplicas => "wait for the replicas of the secret",
         Action::MoveCurrent { .. } => "move `AWSCURRENT`",
         Action::Done(_) | Action::Refuse(_) => "answer",
     }

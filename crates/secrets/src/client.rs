@@ -3,13 +3,14 @@
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::primitives::DateTime;
-use aws_sdk_secretsmanager::types::RotationRulesType;
+use aws_sdk_secretsmanager::types::{ReplicationStatusType, RotationRulesType, StatusType};
 use secrecy::{ExposeSecret, SecretString};
 use time::OffsetDateTime;
 
 use crate::error::{classify, incomplete};
 use crate::secret::{
-    Created, RotateRequest, RotationToken, SecretDescription, SecretValue, Version, VersionInfo,
+    Created, Replica, Replication, RotateRequest, RotationToken, SecretDescription, SecretValue,
+    Version, VersionInfo,
 };
 use crate::{PasswordRules, SecretsError, Stage};
 
@@ -109,6 +110,12 @@ impl SecretsManager {
                 .unwrap_or_default()
                 .into_iter()
                 .filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default())))
+                .collect(),
+            replicas: output
+                .replication_status
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(replica)
                 .collect(),
         })
     }
@@ -289,6 +296,18 @@ impl SecretsManager {
             .map_err(|error| classify(OPERATION, error))?;
         present(OPERATION, "VersionId", output.version_id)
     }
+}
+
+fn replica(status: ReplicationStatusType) -> Option<Replica> {
+    Some(Replica {
+        region: status.region?,
+        status: match status.status {
+            Some(StatusType::InSync) => Replication::InSync,
+            Some(StatusType::Failed) => Replication::Failed,
+            // A status that this SDK does not know is no promise.
+            _ => Replication::InProgress,
+        },
+    })
 }
 
 fn present<T>(operation: &'static str, field: &str, value: Option<T>) -> Result<T, SecretsError> {

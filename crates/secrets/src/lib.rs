@@ -23,6 +23,7 @@ pub use error::{Failure, Retry, SecretsError};
 pub use login::LoginSecret;
 pub use password::{PasswordRules, PasswordSettings};
 pub use secret::{
-    Created, RotateRequest, RotationToken, SecretDescription, SecretValue, Version, VersionInfo,
+    Created, Replica, Replication, RotateRequest, RotationToken, SecretDescription, SecretValue,
+    Version, VersionInfo,
 };
 pub use stage::Stage;

@@ -64,6 +64,28 @@ pub struct SecretDescription {
     pub next_rotation_at: Option<OffsetDateTime>,
     /// Tags by key.
     pub tags: BTreeMap<String, String>,
+    /// Copies of the secret in other regions.
+    pub replicas: Vec<Replica>,
+}
+
+/// A copy of the secret in another region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replica {
+    /// The region.
+    pub region: String,
+    /// How far its copy is.
+    pub status: Replication,
+}
+
+/// How far a replica is behind, as the service says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replication {
+    /// `InSync`: it has what the primary secret has.
+    InSync,
+    /// `InProgress`: it is getting there.
+    InProgress,
+    /// `Failed`: it stays behind until somebody mends it.
+    Failed,
 }
 
 /// One version of a secret, labelled or deprecated.

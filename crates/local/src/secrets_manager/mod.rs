@@ -6,7 +6,7 @@
 //! what a rotation may do to them), `vault` (finding and making secrets). `rotation` drives the function's four steps.
 //!
 //! What differs from AWS: nothing is eventually consistent, a failed rotation is not tried again by itself and none is
-//! started by its schedule, deprecated versions are never purged, there are no quotas and no replicas, and who asks is never
+//! started by its schedule, deprecated versions are never purged, there are no quotas, replicas are a status that tests set, and who asks is never
 //! checked.
 
 pub(crate) mod labels;
@@ -169,6 +169,15 @@ impl SecretsManager {
             shared: Arc::clone(&self.shared),
             id,
         }
+    }
+
+    /// Has `DescribeSecret` say that a secret has a replica with this status: `InSync`, `InProgress` or `Failed`. Nothing is
+    /// copied anywhere.
+    pub fn replicate(&self, secret_id: &str, region: &str, status: &str) -> Result<(), ApiError> {
+        let mut vault = lock(&self.shared.vault);
+        let secret = vault.find_mut(secret_id)?;
+        secret.replicas.insert(region.to_owned(), status.to_owned());
+        Ok(())
     }
 
     /// Every rotation so far, in order of their begin.

@@ -1,5 +1,6 @@
 //! One secret: its versions and what may be done with them. Pure: the time is a value, nothing waits.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -82,6 +83,8 @@ pub(super) struct Secret {
     pub(super) rotation: Option<RotationSetup>,
     pub(super) labels: Labels,
     pub(super) versions: Vec<Version>,
+    /// What `DescribeSecret` says of replicas: the status by region.
+    pub(super) replicas: BTreeMap<String, String>,
 }
 
 impl Secret {
@@ -313,6 +316,7 @@ mod tests {
             rotation: None,
             labels: Labels::default(),
             versions: Vec::new(),
+            replicas: BTreeMap::new(),
         };
         secret
             .put("a", text("one"), None, NOW)

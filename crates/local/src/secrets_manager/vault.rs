@@ -1,5 +1,7 @@
 //! All secrets of one stack, and how a secret is found and made. Pure, as `secret`.
 
+use std::collections::BTreeMap;
+
 use secrecy::SecretString;
 use time::{Duration, OffsetDateTime};
 
@@ -82,6 +84,7 @@ impl Vault {
             rotation: None,
             labels: Labels::default(),
             versions: Vec::new(),
+            replicas: BTreeMap::new(),
         };
         if let Some(position) = self
             .secrets

@@ -3,6 +3,7 @@
 use secrets::{DatabaseSecret, SecretDescription, Stage};
 
 use super::orphan::{Listing, Orphans};
+use super::replicas::Replicas;
 
 /// What an invocation has learnt so far. The methods add an action's outcome.
 #[derive(Clone, Debug)]
@@ -19,6 +20,9 @@ pub struct Known {
     pub(super) changes_unknown: u32,
     pub(super) moves_lost: u32,
     pub(super) fast_promotion: bool,
+    pub(super) replicas: Replicas,
+    /// They were waited for, as long as there was time.
+    pub(super) replicas_awaited: bool,
     /// The password is changed.
     pub(super) committed: bool,
     /// What else the step is for is done: the server asked, the label moved.
@@ -132,6 +136,8 @@ impl Known {
             changes_unknown: 0,
             moves_lost: 0,
             fast_promotion: false,
+            replicas: Replicas::default(),
+            replicas_awaited: false,
             committed: false,
             achieved: false,
         }
@@ -148,6 +154,13 @@ impl Known {
     #[must_use]
     pub fn with_fast_promotion(mut self, fast_promotion: bool) -> Self {
         self.fast_promotion = fast_promotion;
+        self
+    }
+
+    /// Says how far the replicas are.
+    #[must_use]
+    pub fn with_replicas(mut self, replicas: Replicas) -> Self {
+        self.replicas = replicas;
         self
     }
 
@@ -211,6 +224,18 @@ impl Known {
             Probe::Answered => self.achieved = true,
             Probe::Lost => self.logins = Logins::default(),
         }
+    }
+
+    /// Adds what waiting for the replicas brought: how far they and the labels are now.
+    pub fn awaited(&mut self, labels: Labels, replicas: Replicas) {
+        self.labels = labels;
+        self.replicas = replicas;
+        self.replicas_awaited = true;
+    }
+
+    /// How far the replicas are.
+    pub fn replicas(&self) -> &Replicas {
+        &self.replicas
     }
 
     /// Adds what moving the label brought. After [`Move::Lost`] the login counts as untried.

@@ -46,6 +46,8 @@ pub enum Refusal {
     PasswordUnknown(Search),
     /// The database refuses the pending version.
     PendingRefused,
+    /// Replicas in these regions do not get to where the primary secret is: wait, or mend the replication.
+    ReplicasBehind(Vec<String>),
     /// The connection broke every time while the change was being committed.
     ChangeUnknown,
 }
@@ -67,6 +69,7 @@ impl Refusal {
             Self::CurrentEdited { .. } | Self::CurrentMoved => "CURRENT_CHANGED",
             Self::PasswordUnknown(_) => "DB_PASSWORD_UNKNOWN",
             Self::PendingRefused => "PENDING_REFUSED",
+            Self::ReplicasBehind(_) => "REPLICAS_BEHIND",
             Self::ChangeUnknown => "CHANGE_UNKNOWN",
         }
     }
@@ -89,6 +92,7 @@ impl Refusal {
             | Self::StrategyNotChosen
             | Self::CurrentEdited { .. }
             | Self::CurrentMoved
+            | Self::ReplicasBehind(_)
             | Self::ChangeUnknown => self.code(),
         }
     }
@@ -145,6 +149,10 @@ impl Refusal {
             Self::PendingRefused => {
                 format!("Unable to log into database with pending secret of secret ARN {secret}")
             }
+            Self::ReplicasBehind(regions) => format!(
+                "replicas of the secret are not in sync, and a second move of a label may leave them so for ever; the database was not changed; repeat the step, and if they stay behind, remove and add the replica: {}",
+                regions.join(", ")
+            ),
             Self::ChangeUnknown => format!(
                 "the connection was lost each time while the new password was being committed, and the database still refuses it; repeat the step: {secret}"
             ),

@@ -4,6 +4,8 @@ use secrets::{DatabaseSecret, Stage};
 
 use super::*;
 
+mod promotion;
+
 const TOKEN: &str = "v2";
 
 /// The labels in the middle of a rotation of version `v2`.
@@ -326,57 +328,6 @@ fn finish_logs_in_right_before_it_moves_the_label() {
     );
     known.moved(Move::Moved);
     check("finishSecret", &known, &Action::Done(Done::Promoted));
-}
-
-/// What is known in `setSecret` with fast promotion when the password has just been changed.
-fn changed_for_promotion() -> Known {
-    let mut known = pending_refused().with_fast_promotion(true);
-    known.logged_in(Stage::Current, Login::Accepted);
-    check("setSecret", &known, &Action::ChangePassword(Stage::Current));
-    known.changed(Change::Committed);
-    known
-}
-
-#[test]
-fn fast_promotion_logs_in_and_moves_the_label_within_set() {
-    let mut known = changed_for_promotion();
-    check("setSecret", &known, &Action::LogIn(Stage::Pending));
-    known.logged_in(Stage::Pending, Login::Accepted);
-    let from = Some("v1".to_owned());
-    check("setSecret", &known, &Action::MoveCurrent { from });
-    known.moved(Move::Moved);
-    check("setSecret", &known, &Action::Done(Done::SetAndPromoted));
-}
-
-/// The invocation before it died between the change and the label.
-#[test]
-fn fast_promotion_goes_on_where_it_was_cut_off() {
-    let mut known = pending_refused().with_fast_promotion(true);
-    known.logged_in(Stage::Pending, Login::Accepted);
-    let from = Some("v1".to_owned());
-    check("setSecret", &known, &Action::MoveCurrent { from });
-}
-
-#[test]
-fn fast_promotion_has_the_guards_of_finish() {
-    let mut refused = changed_for_promotion();
-    refused.logged_in(Stage::Pending, Login::Refused);
-    check_refused("setSecret", &refused, Refusal::PendingRefused);
-    let mut moved = changed_for_promotion();
-    moved.logged_in(Stage::Pending, Login::Accepted);
-    let mut labels = rotating();
-    labels.current_version = Some("v3".to_owned());
-    moved.moved(Move::Lost(labels.clone()));
-    check("setSecret", &moved, &Action::LogIn(Stage::Pending));
-    let mut refused = moved.clone();
-    refused.logged_in(Stage::Pending, Login::Refused);
-    check_refused("setSecret", &refused, Refusal::CurrentMoved);
-    moved.logged_in(Stage::Pending, Login::Accepted);
-    let from = Some("v3".to_owned());
-    check("setSecret", &moved, &Action::MoveCurrent { from });
-    labels.version = Standing::Unlisted;
-    moved.moved(Move::Lost(labels));
-    check_refused("setSecret", &moved, Refusal::NoStage);
 }
 
 #[test]

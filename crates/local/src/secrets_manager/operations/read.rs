@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use secrecy::ExposeSecret;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use time::{Date, OffsetDateTime};
 
 use super::{Request, named};
@@ -73,6 +73,12 @@ pub(super) fn describe(secret: &Secret) -> Value {
             "NextRotationDate",
             next_rotation(secret, rotation).map(epoch_seconds).into(),
         );
+    }
+    let replica =
+        |(region, status): (&String, &String)| json!({"Region": region, "Status": status});
+    if !secret.replicas.is_empty() {
+        let replicas: Vec<Value> = secret.replicas.iter().map(replica).collect();
+        answer.insert("ReplicationStatus".to_owned(), replicas.into());
     }
     Value::Object(answer)
 }

@@ -314,6 +314,7 @@ impl Invocation {
                     known.changed(Change::Overtaken(labels));
                 }
             }
+            Action::AwaitReplicas => unreachable!("there are none"),
             Action::Probe => known.probed(Probe::Answered),
             Action::MoveCurrent { from } => {
                 let allowed = from.as_deref() == Some(world.current);

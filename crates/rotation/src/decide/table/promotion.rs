@@ -1,0 +1,103 @@
+//! Fast promotion, and the wait for replicas.
+
+use super::*;
+
+/// What is known in `setSecret` with fast promotion when the password has just been changed.
+fn changed_for_promotion() -> Known {
+    let mut known = pending_refused().with_fast_promotion(true);
+    known.logged_in(Stage::Current, Login::Accepted);
+    check("setSecret", &known, &Action::ChangePassword(Stage::Current));
+    known.changed(Change::Committed);
+    known
+}
+
+#[test]
+fn fast_promotion_logs_in_and_moves_the_label_within_set() {
+    let mut known = changed_for_promotion();
+    check("setSecret", &known, &Action::LogIn(Stage::Pending));
+    known.logged_in(Stage::Pending, Login::Accepted);
+    let from = Some("v1".to_owned());
+    check("setSecret", &known, &Action::MoveCurrent { from });
+    known.moved(Move::Moved);
+    check("setSecret", &known, &Action::Done(Done::SetAndPromoted));
+}
+
+/// The invocation before it died between the change and the label.
+#[test]
+fn fast_promotion_goes_on_where_it_was_cut_off() {
+    let mut known = pending_refused().with_fast_promotion(true);
+    known.logged_in(Stage::Pending, Login::Accepted);
+    let from = Some("v1".to_owned());
+    check("setSecret", &known, &Action::MoveCurrent { from });
+}
+
+#[test]
+fn fast_promotion_has_the_guards_of_finish() {
+    let mut refused = changed_for_promotion();
+    refused.logged_in(Stage::Pending, Login::Refused);
+    check_refused("setSecret", &refused, Refusal::PendingRefused);
+    let mut moved = changed_for_promotion();
+    moved.logged_in(Stage::Pending, Login::Accepted);
+    let mut labels = rotating();
+    labels.current_version = Some("v3".to_owned());
+    moved.moved(Move::Lost(labels.clone()));
+    check("setSecret", &moved, &Action::LogIn(Stage::Pending));
+    let mut refused = moved.clone();
+    refused.logged_in(Stage::Pending, Login::Refused);
+    check_refused("setSecret", &refused, Refusal::CurrentMoved);
+    moved.logged_in(Stage::Pending, Login::Accepted);
+    let from = Some("v3".to_owned());
+    check("setSecret", &moved, &Action::MoveCurrent { from });
+    labels.version = Standing::Unlisted;
+    moved.moved(Move::Lost(labels));
+    check_refused("setSecret", &moved, Refusal::NoStage);
+}
+
+fn behind() -> Replicas {
+    Replicas {
+        behind: vec!["eu-west-1".to_owned()],
+        failed: Vec::new(),
+    }
+}
+
+#[test]
+fn f6_replicas_are_waited_for_before_the_password_is_changed() {
+    let known = pending_refused().with_replicas(behind());
+    check("setSecret", &known, &Action::AwaitReplicas);
+    let mut in_sync = known.clone();
+    in_sync.awaited(rotating(), Replicas::default());
+    check("setSecret", &in_sync, &Action::LogIn(Stage::Current));
+    let mut late = known.clone();
+    late.awaited(rotating(), behind());
+    let regions = vec!["eu-west-1".to_owned()];
+    check_refused("setSecret", &late, Refusal::ReplicasBehind(regions));
+    // Waiting takes time, in which the labels may move.
+    let mut overtaken = known;
+    let mut labels = rotating();
+    labels.version = Standing::Unlisted;
+    overtaken.awaited(labels, Replicas::default());
+    check_refused("setSecret", &overtaken, Refusal::NoStage);
+}
+
+#[test]
+fn f6_a_failed_replica_is_not_waited_for() {
+    let failed = Replicas {
+        behind: Vec::new(),
+        failed: vec!["eu-west-1".to_owned()],
+    };
+    let known = pending_refused().with_replicas(failed);
+    check("setSecret", &known, &Action::LogIn(Stage::Current));
+}
+
+/// Behind the change every moment costs clients that read `AWSCURRENT` alone, so the wait ends with the label's move.
+#[test]
+fn f6_replicas_are_waited_for_before_the_label_and_not_for_ever() {
+    let mut known = known().with_replicas(behind());
+    known.read(Stage::Pending, plain());
+    check("finishSecret", &known, &Action::AwaitReplicas);
+    known.awaited(rotating(), behind());
+    check("finishSecret", &known, &Action::LogIn(Stage::Pending));
+    known.logged_in(Stage::Pending, Login::Accepted);
+    let from = Some("v1".to_owned());
+    check("finishSecret", &known, &Action::MoveCurrent { from });
+}
