@@ -22,6 +22,8 @@ pub struct Config {
     /// What a new password is made of. Kept as a result, because the reference notices a `PASSWORD_LENGTH` that is no
     /// number in `createSecret` only.
     pub password_rules: Result<PasswordRules, DocumentError>,
+    /// Who makes a new password up.
+    pub password_source: PasswordSource,
     /// Whether a strategy was chosen. There is one to choose from, and it is the default; but a secret that may have been
     /// rotated with alternating users needs the choice.
     pub strategy_chosen: bool,
@@ -47,6 +49,15 @@ pub struct Config {
     pub bootstrap_secret: Option<String>,
 }
 
+/// Where new passwords come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasswordSource {
+    /// `GetRandomPassword`, as in the reference.
+    Api,
+    /// The operating system's random source, which needs no permission and no call.
+    Local,
+}
+
 impl Config {
     /// Reads the configuration, and the file of `DB_CA_BUNDLE`.
     ///
@@ -54,13 +65,19 @@ impl Config {
     /// Every problem at once, so that one deployment mends them all.
     pub fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(environment);
-        // One accepted value: a promise that this version does not keep is refused, not ignored.
-        reader.choice(&environment::PASSWORD_SOURCE, &[("api", ())], ());
         let config = Self {
             secrets_manager_endpoint: reader.with(&environment::SECRETS_MANAGER_ENDPOINT, |url| {
                 (url.starts_with("https://") || url.starts_with("http://")).then(|| url.to_owned())
             }),
             password_rules: password_rules(environment),
+            password_source: reader.choice(
+                &environment::PASSWORD_SOURCE,
+                &[
+                    ("api", PasswordSource::Api),
+                    ("local", PasswordSource::Local),
+                ],
+                PasswordSource::Api,
+            ),
             strategy_chosen: reader.choice(
                 &environment::ROTATION_STRATEGY,
                 &[("single-user", true)],
@@ -180,7 +197,7 @@ mod tests {
     fn what_is_not_in_this_version_is_refused_with_every_other_problem() {
         let environment = Environment::from([
             ("FAST_PROMOTION", "yes"),
-            ("PASSWORD_SOURCE", "local"),
+            ("PASSWORD_SOURCE", "dice"),
             ("ROTATION_STRATEGY", "alternating-users"),
             ("REQUIRE_TLS", "no"),
             ("RECOVERY_VERSIONS", "101"),
@@ -190,8 +207,8 @@ mod tests {
         ]);
         let error = Config::from_environment(&environment).unwrap_err();
         insta::assert_snapshot!(error.problems().join("\n"), @r"
-        `PASSWORD_SOURCE`: `local` is not accepted, accepted: `api` (`GetRandomPassword`; `local` is not in this version)
         `SECRETS_MANAGER_ENDPOINT`: `secretsmanager` is not accepted, accepted: a URL
+        `PASSWORD_SOURCE`: `dice` is not accepted, accepted: `api` (`GetRandomPassword`) or `local` (the operating system's random source)
         `ROTATION_STRATEGY`: `alternating-users` is not accepted, accepted: `single-user` (`alternating-users` is not in this version)
         `FAST_PROMOTION`: `yes` is not accepted, accepted: `true` or `false`
         `RECOVERY_VERSIONS`: `101` is not accepted, accepted: a number from 0 to 100; 0 switches the search off

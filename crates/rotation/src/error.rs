@@ -3,7 +3,7 @@
 use aurora::LoginError;
 use aurora::role::RoleError;
 use lambda_runtime::Diagnostic;
-use secrets::{DocumentError, SecretsError, Stage};
+use secrets::{DocumentError, PasswordError, SecretsError, Stage};
 
 use crate::decide::{Refusal, start_over};
 use crate::event::EventError;
@@ -46,6 +46,9 @@ pub enum RotationError {
     /// The options for a new password cannot be used: change the environment.
     #[error("the options for a new password cannot be used")]
     PasswordRules(#[source] DocumentError),
+    /// The options give no password, or one that could be guessed: change the environment.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
     /// Secrets Manager did not do what was asked.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
@@ -105,6 +108,7 @@ impl RotationError {
                 Stage::Current | Stage::Previous => "CURRENT_INVALID",
             },
             Self::PasswordRules(_) => "PASSWORD_RULES",
+            Self::Password(source) => source.code(),
             Self::Secrets(source) => source.code(),
             Self::Login(source) => source.code(),
             Self::PlaintextRefused => "PLAINTEXT_REFUSED",

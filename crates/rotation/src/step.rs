@@ -12,7 +12,7 @@ use aurora::{Credentials, Login as Session, LoginError, server};
 use secrets::{DatabaseSecret, SecretsError, SecretsManager, Ssl, Stage, Version};
 use tokio::time::Instant;
 
-use crate::config::Config;
+use crate::config::{Config, PasswordSource};
 use crate::database::{Answer, Database, PlaintextRefused};
 use crate::decide::{
     Action, Done, Known, Labels, Login, Probe, Refusal, Replicas, Store, Value, decide,
@@ -141,7 +141,12 @@ impl Rotating<'_> {
             .password_rules
             .as_ref()
             .map_err(|error| RotationError::PasswordRules(error.clone()))?;
-        let password = self.secrets.random_password(rules).await?;
+        // The service would make weak ones as well.
+        rules.check_strength()?;
+        let password = match self.config.password_source {
+            PasswordSource::Api => self.secrets.random_password(rules).await?,
+            PasswordSource::Local => rules.generate()?,
+        };
         let text = self.secret(Stage::Current, known)?.with_password(&password);
         let stored = self
             .secrets

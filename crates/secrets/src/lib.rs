@@ -21,7 +21,7 @@ pub use client::SecretsManager;
 pub use document::{DatabaseSecret, DocumentError, Ssl};
 pub use error::{Failure, Retry, SecretsError};
 pub use login::LoginSecret;
-pub use password::{PasswordRules, PasswordSettings};
+pub use password::{MINIMUM_BITS, PasswordError, PasswordRules, PasswordSettings};
 pub use secret::{
     Created, Replica, Replication, RotateRequest, RotationToken, SecretDescription, SecretValue,
     Version, VersionInfo,

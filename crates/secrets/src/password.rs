@@ -1,7 +1,10 @@
 //! Rules for a generated password.
 
+mod generate;
+
 use crate::DocumentError;
 use crate::python;
+pub use generate::{MINIMUM_BITS, PasswordError};
 
 /// The reference function's environment values, as found; `None` where the variable is unset.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,7 +25,7 @@ pub struct PasswordSettings<'a> {
     pub require_each_included_type: Option<&'a str>,
 }
 
-/// What `GetRandomPassword` is asked for.
+/// What `GetRandomPassword` is asked for, and what [`PasswordRules::generate`] keeps to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,

@@ -109,7 +109,7 @@ variables! {
     EXCLUDE_CHARACTERS = {
         aliases: [], read_by: "rotation", accepted: "any characters", default: "`:/@\"'\\`",
     };
-    /// Length of a new password in characters.
+    /// Length of a new password in characters; `createSecret` refuses settings that give less than 80 bits.
     PASSWORD_LENGTH = {
         aliases: [], read_by: "rotation", accepted: "a whole number", default: "32",
     };
@@ -153,7 +153,7 @@ variables! {
     };
     /// Source of new passwords.
     PASSWORD_SOURCE = {
-        aliases: [], read_by: "rotation", accepted: "`api` (`GetRandomPassword`; `local` is not in this version)",
+        aliases: [], read_by: "rotation", accepted: "`api` (`GetRandomPassword`) or `local` (the operating system's random source)",
         default: "`api`",
     };
     /// Secret of the master user, with which the `migrate` step makes roles.
