@@ -1,5 +1,6 @@
 //! `secret-rotation`: the four steps, and the clients that go on meanwhile.
 
+mod economy;
 mod password;
 mod promotion;
 mod recovery;

@@ -195,17 +195,15 @@ type First = Action;
 
 fn create(known: &Known) -> Result<Action, First> {
     usable_current(known)?;
-    match &known.pending {
-        Value::Unread => Ok(Action::Read(Stage::Pending)),
-        Value::Read(_) => Ok(Action::Done(Done::AlreadyStored)),
-        Value::Absent => match known.store {
-            None => Ok(Action::Store),
-            Some(Store::Stored) => Ok(Action::Done(Done::Stored)),
-            // Another call with the same token was faster, and the service does not show its value yet.
-            Some(Store::Taken) if known.reads < READS => Ok(Action::Read(Stage::Pending)),
-            Some(Store::Taken) => Ok(Action::Refuse(Refusal::PendingNotVisible)),
-        },
-    }
+    Ok(match (known.store, &known.pending) {
+        // Without a look first: the service keeps the value that a version has (API reference of `PutSecretValue`).
+        (None, _) => Action::Store,
+        (Some(Store::Stored), _) => Action::Done(Done::Stored),
+        (Some(Store::Taken), Value::Read(_)) => Action::Done(Done::AlreadyStored),
+        // Another call with the same token was faster, and the service may not show its value yet.
+        (Some(Store::Taken), _) if known.reads < READS => Action::Read(Stage::Pending),
+        (Some(Store::Taken), _) => Action::Refuse(Refusal::PendingNotVisible),
+    })
 }
 
 fn set(known: &Known) -> Result<Action, First> {
