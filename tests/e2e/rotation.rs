@@ -1,6 +1,7 @@
 //! `secret-rotation`: the four steps, and the clients that go on meanwhile.
 
 mod economy;
+mod log;
 mod password;
 mod promotion;
 mod recovery;

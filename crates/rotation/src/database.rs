@@ -1,5 +1,6 @@
 //! Logging in to the database within an invocation's time.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use aurora::{Credentials, LoginError, Retry, Target, Tls, Trust};
@@ -94,11 +95,26 @@ impl Database {
         tls: Tls,
         deadline: Instant,
     ) -> Result<Answer, LoginError> {
+        let attempts = Cell::default();
+        self.log_in_counted(target, credentials, tls, deadline, &attempts)
+            .await
+    }
+
+    /// As [`Database::log_in`], and counts its attempts.
+    pub(crate) async fn log_in_counted(
+        &self,
+        target: &Target,
+        credentials: &Credentials,
+        tls: Tls,
+        deadline: Instant,
+        attempts: &Cell<u32>,
+    ) -> Result<Answer, LoginError> {
         let deadline = self.connect_deadline(deadline);
         let mut pause = FIRST_PAUSE;
         let mut best: Option<LoginError> = None;
         loop {
             let attempt = (Instant::now() + ATTEMPT).min(deadline);
+            attempts.set(attempts.get() + 1);
             let error = match aurora::log_in(
                 target,
                 credentials,

@@ -109,6 +109,64 @@ impl Rotation {
     }
 }
 
+/// What an invocation's log line and metrics have in common.
+struct Figures {
+    elapsed: Duration,
+    secrets_manager: Duration,
+    database: Duration,
+    api_calls: u32,
+    logins: u32,
+    login_attempts: u32,
+    refused_logins: u32,
+    gap_ms: Option<u64>,
+    recovered_from: Option<String>,
+    warning_code: Option<String>,
+    warning: Option<String>,
+}
+
+impl Figures {
+    fn of(progress: &Progress, elapsed: Duration) -> Self {
+        let (secrets_manager, database) = progress.waited(Instant::now());
+        let (warning_code, warning) = progress.warnings().unzip();
+        Self {
+            elapsed,
+            secrets_manager,
+            database,
+            api_calls: progress.api_calls.get(),
+            logins: progress.logins.get(),
+            login_attempts: progress.login_attempts.get(),
+            refused_logins: progress.refused_logins.get(),
+            gap_ms: progress.gap().map(milliseconds),
+            recovered_from: progress.recovered_from.borrow().clone(),
+            warning_code,
+            warning,
+        }
+    }
+}
+
+/// Writes the one line of an invocation. Its fields are those of `docs/rotation.md`.
+macro_rules! line {
+    ($level:ident, $figures:ident, $event:ident, $($rest:tt)+) => {
+        tracing::$level!(
+            step = $event.map_or("", Event::step),
+            secret_arn = $event.map_or("", Event::secret_id),
+            version_id = $event.and_then(Event::version_id),
+            elapsed_ms = milliseconds($figures.elapsed),
+            secrets_manager_ms = milliseconds($figures.secrets_manager),
+            database_ms = milliseconds($figures.database),
+            api_calls = $figures.api_calls,
+            logins = $figures.logins,
+            login_attempts = $figures.login_attempts,
+            refused_logins = $figures.refused_logins,
+            gap_ms = $figures.gap_ms,
+            recovered_from = $figures.recovered_from.as_deref(),
+            warning_code = $figures.warning_code.as_deref(),
+            warning = $figures.warning.as_deref(),
+            $($rest)+
+        )
+    };
+}
+
 /// Logs and counts how an invocation went. Neither the token nor a password is within its reach.
 fn report(
     event: Option<&Event>,
@@ -116,10 +174,9 @@ fn report(
     elapsed: Duration,
     progress: &Progress,
 ) {
-    let step = event.map_or("", Event::step);
     let secret_arn = event.map_or("", Event::secret_id);
     let version_id = event.and_then(Event::version_id);
-    let elapsed_ms = milliseconds(elapsed);
+    let figures = Figures::of(progress, elapsed);
     let mut metrics = Metrics::new("secret-rotation");
     match result {
         Ok(success) => {
@@ -131,16 +188,11 @@ fn report(
                 Success::Migrated(report) if report.dry_run => ("planned", format!("{report}")),
                 Success::Migrated(report) => ("migrated", format!("{report}")),
             };
-            tracing::info!(
-                step,
-                secret_arn,
-                version_id,
-                outcome,
-                gap_ms = progress.gap().map(milliseconds),
-                recovered_from = progress.recovered_from.borrow().as_deref(),
-                elapsed_ms,
-                "{message}"
-            );
+            if figures.warning.is_some() {
+                line!(warn, figures, event, outcome, "{message}");
+            } else {
+                line!(info, figures, event, outcome, "{message}");
+            }
             metrics.count("Succeeded", 1);
             if let Some(gap) = progress.gap() {
                 metrics.duration("Gap", gap);
@@ -159,14 +211,13 @@ fn report(
             }
         }
         Err(error) => {
-            tracing::error!(
-                step,
-                secret_arn,
-                version_id,
+            line!(
+                error,
+                figures,
+                event,
                 outcome = "failed",
                 error_code = error.code(),
                 sqlstate = error.sqlstate(),
-                elapsed_ms,
                 error = startup::report::chain(error),
                 "the step failed"
             );
@@ -174,8 +225,13 @@ fn report(
         }
     }
     metrics.duration("StepDuration", elapsed);
+    metrics.duration("SecretsManagerTime", figures.secrets_manager);
+    metrics.duration("DatabaseTime", figures.database);
+    metrics.count("ApiCalls", progress.api_calls.get().into());
     metrics.count("Logins", progress.logins.get().into());
+    metrics.count("LoginAttempts", progress.login_attempts.get().into());
     metrics.count("RefusedLogins", progress.refused_logins.get().into());
+    metrics.count("Warned", figures.warning.is_some().into());
     metrics.emit();
 }
 

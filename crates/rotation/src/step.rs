@@ -4,9 +4,11 @@ mod change;
 mod progress;
 mod promote;
 mod recover;
+mod role;
 
 use std::time::Duration;
 
+use aurora::role::{RoleName, facts};
 use aurora::state::ends_connection;
 use aurora::{Credentials, Login as Session, LoginError, server};
 use secrets::{DatabaseSecret, SecretsError, SecretsManager, Ssl, Stage, Version};
@@ -20,6 +22,7 @@ use crate::decide::{
 use crate::error::RotationError;
 use crate::event::RotationEvent;
 pub(crate) use progress::Progress;
+use progress::Server;
 
 /// Pause before a read or a change that failed for now is repeated.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -50,7 +53,9 @@ impl Rotating<'_> {
     /// that make it so are the secret's ARN and the version's id.
     pub(crate) async fn run(mut self) -> Result<Done, RotationError> {
         self.progress.doing.set("read the labels");
-        let description = self.secrets.describe(&self.event.secret_id).await?;
+        self.progress
+            .wait_for(Some(Server::SecretsManager), Instant::now());
+        let description = self.api().describe(&self.event.secret_id).await?;
         let labels = Labels::of(&description, &self.event.version_id);
         let mut known = Known::new(labels, self.config.strategy_chosen)
             .with_replicas(Replicas::of(&description))
@@ -60,6 +65,7 @@ impl Rotating<'_> {
         loop {
             let action = decide(&self.event.step, &known);
             self.progress.doing.set(doing(&action));
+            self.progress.wait_for(waits_for(&action), Instant::now());
             match action {
                 Action::Read(stage) => {
                     let value = self.read(stage, &known).await?;
@@ -86,7 +92,7 @@ impl Rotating<'_> {
                 Action::Recover(id) => {
                     known.changed(self.recover(id, &known, give_up).await?);
                 }
-                Action::Probe => known.probed(self.probe(give_up).await?),
+                Action::Probe => known.probed(self.probe(&known, give_up).await?),
                 Action::AwaitReplicas => {
                     let (labels, replicas) = self.await_replicas().await?;
                     known.awaited(labels, replicas);
@@ -103,8 +109,16 @@ impl Rotating<'_> {
         }
     }
 
+    /// Secrets Manager, for one call.
+    fn api(&self) -> &SecretsManager {
+        self.progress
+            .api_calls
+            .set(self.progress.api_calls.get() + 1);
+        self.secrets
+    }
+
     async fn labels(&self) -> Result<Labels, SecretsError> {
-        let description = self.secrets.describe(&self.event.secret_id).await?;
+        let description = self.api().describe(&self.event.secret_id).await?;
         Ok(Labels::of(&description, &self.event.version_id))
     }
 
@@ -119,7 +133,7 @@ impl Rotating<'_> {
             },
             Stage::Current | Stage::Previous => Version::Stage(stage),
         };
-        let Some(value) = self.secrets.find(&self.event.secret_id, version).await? else {
+        let Some(value) = self.api().find(&self.event.secret_id, version).await? else {
             return Ok(Value::Absent);
         };
         match value.text().and_then(DatabaseSecret::parse) {
@@ -144,12 +158,12 @@ impl Rotating<'_> {
         // The service would make weak ones as well.
         rules.check_strength()?;
         let password = match self.config.password_source {
-            PasswordSource::Api => self.secrets.random_password(rules).await?,
+            PasswordSource::Api => self.api().random_password(rules).await?,
             PasswordSource::Local => rules.generate()?,
         };
         let text = self.secret(Stage::Current, known)?.with_password(&password);
         let stored = self
-            .secrets
+            .api()
             .put_pending(
                 &self.event.secret_id,
                 &self.event.version_id,
@@ -178,7 +192,13 @@ impl Rotating<'_> {
         let target = self.database.target(secret);
         match self
             .database
-            .log_in(&target, &credentials, tls, self.deadline)
+            .log_in_counted(
+                &target,
+                &credentials,
+                tls,
+                self.deadline,
+                &self.progress.login_attempts,
+            )
             .await?
         {
             Answer::Accepted(session) => {
@@ -196,11 +216,17 @@ impl Rotating<'_> {
         }
     }
 
-    async fn probe(&self, give_up: Instant) -> Result<Probe, RotationError> {
+    async fn probe(&self, known: &Known, give_up: Instant) -> Result<Probe, RotationError> {
         let Some((_, session)) = &self.session else {
             return Ok(Probe::Lost);
         };
-        match server::describe(&session.client).await {
+        let username = &self.secret(Stage::Pending, known)?.username;
+        // Both at once, so that what is known of the role costs no round trip of its own.
+        let (server, ()) = tokio::join!(
+            server::describe(&session.client),
+            self.look_at_role(session, username)
+        );
+        match server {
             Ok(server) => {
                 tracing::debug!(?server, "the server answered");
                 Ok(Probe::Answered)
@@ -213,6 +239,21 @@ impl Rotating<'_> {
                 doing: "ask the server about itself",
                 source,
             }),
+        }
+    }
+
+    /// Notes what will refuse the role's logins. A look that fails is no reason to fail.
+    async fn look_at_role(&self, session: &Session, username: &str) {
+        if let Ok(role) = RoleName::new(username)
+            && let Ok(Some(facts)) = facts(&session.client, &role).await
+            && let Some((code, text)) = role::warning(
+                username,
+                facts.can_login,
+                facts.connection_limit,
+                facts.expires_in,
+            )
+        {
+            self.progress.warn(code, text);
         }
     }
 
@@ -266,6 +307,24 @@ fn doing(action: &Action) -> &'static str {
         Action::AwaitReplicas => "wait for the replicas of the secret",
         Action::MoveCurrent { .. } => "move `AWSCURRENT`",
         Action::Done(_) | Action::Refuse(_) => "answer",
+    }
+}
+
+/// The change of the password counts as waiting for the database, although it looks at the labels once.
+fn waits_for(action: &Action) -> Option<Server> {
+    match action {
+        Action::Read(_)
+        | Action::ReadVersion(_)
+        | Action::List
+        | Action::Store
+        | Action::AwaitReplicas
+        | Action::MoveCurrent { .. } => Some(Server::SecretsManager),
+        Action::LogIn(_)
+        | Action::LogInVersion(_)
+        | Action::ChangePassword(_)
+        | Action::Recover(_)
+        | Action::Probe => Some(Server::Database),
+        Action::Done(_) | Action::Refuse(_) => None,
     }
 }
 

@@ -5,7 +5,7 @@
 //! Turnkeep's crates only, and other crates stay at `WARN`.
 //!
 //! Fields of a log line are a closed list, in snake case: `step`, `secret_arn`, `version_id`, `stage`, `sqlstate`,
-//! `attempt`, `elapsed_ms`, `outcome`, `error_code`, `error`, `source`, `event_id`, `message_id`, `key`, `items`, `stored`, `duplicate`,
+//! `attempt`, `elapsed_ms`, those of `docs/rotation.md` for a rotation, `outcome`, `error_code`, `error`, `source`, `event_id`, `message_id`, `key`, `items`, `stored`, `duplicate`,
 //! `conflict`, `foreign`, `quarantined`, `failed`, `sanitized`.
 
 use std::io::IsTerminal as _;

@@ -21,6 +21,7 @@ mod vault;
 mod conformance;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -52,6 +53,7 @@ struct Shared {
     rotations: Mutex<Vec<Rotation>>,
     /// The rotation token of the rotation that runs, by the secret's ARN.
     rotation_tokens: Mutex<BTreeMap<String, SecretString>>,
+    demands_token: AtomicBool,
     pauses: Mutex<BTreeMap<Step, Duration>>,
     /// How many hold a rotation before a step.
     holds: watch::Sender<BTreeMap<Step, u32>>,
@@ -75,6 +77,7 @@ impl SecretsManager {
                 functions,
                 rotations: Mutex::default(),
                 rotation_tokens: Mutex::default(),
+                demands_token: AtomicBool::default(),
                 pauses: Mutex::default(),
                 holds: watch::Sender::new(BTreeMap::new()),
                 refusals: Mutex::default(),
@@ -171,6 +174,18 @@ impl SecretsManager {
         }
     }
 
+    /// Refuses from now on to store a rotation's value for a caller who does not show the rotation's token, as AWS does for
+    /// a function that acts from another account.
+    pub fn demand_rotation_token(&self) {
+        self.shared.demands_token.store(true, Ordering::Relaxed);
+    }
+
+    /// The token of the rotation of a secret that is under way.
+    pub fn rotation_token(&self, secret_id: &str) -> Option<SecretString> {
+        let arn = lock(&self.shared.vault).find(secret_id).ok()?.arn.clone();
+        lock(&self.shared.rotation_tokens).get(&arn).cloned()
+    }
+
     /// Has `DescribeSecret` say that a secret has a replica with this status: `InSync`, `InProgress` or `Failed`. Nothing is
     /// copied anywhere.
     pub fn replicate(&self, secret_id: &str, region: &str, status: &str) -> Result<(), ApiError> {
@@ -232,8 +247,23 @@ impl SecretsManager {
     }
 
     /// AWS uses the token to tell who writes when the function has assumed a role. A wrong one is a bug of the caller.
-    fn check_rotation_token(&self, arn: &str, presented: &SecretString) -> Result<(), ApiError> {
+    fn check_rotation_token(
+        &self,
+        arn: &str,
+        presented: Option<&SecretString>,
+    ) -> Result<(), ApiError> {
         let tokens = lock(&self.shared.rotation_tokens);
+        let Some(presented) = presented else {
+            let demanded = self.shared.demands_token.load(Ordering::Relaxed);
+            return if demanded && tokens.contains_key(arn) {
+                Err(ApiError::new(
+                    "AccessDeniedException",
+                    "A RotationToken is demanded because a test wants it",
+                ))
+            } else {
+                Ok(())
+            };
+        };
         if tokens
             .get(arn)
             .is_some_and(|token| token.expose_secret() == presented.expose_secret())

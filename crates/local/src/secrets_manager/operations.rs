@@ -185,9 +185,7 @@ fn put(manager: &SecretsManager, request: &Request) -> Result<Value, ApiError> {
     })?;
     let mut vault = lock(&manager.shared.vault);
     let secret = vault.find_mut(&request.secret_id)?;
-    if let Some(presented) = &request.rotation_token {
-        manager.check_rotation_token(&secret.arn, presented)?;
-    }
+    manager.check_rotation_token(&secret.arn, request.rotation_token.as_ref())?;
     secret.put(token, content, request.version_stages.as_deref(), now())?;
     let mut answer = named(secret);
     answer.insert("VersionId".to_owned(), token.into());

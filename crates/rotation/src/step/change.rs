@@ -40,7 +40,7 @@ impl Rotating<'_> {
                 .await
             {
                 Ok(()) => {
-                    self.progress.committed();
+                    self.progress.committed(Instant::now());
                     return Ok(Change::Committed);
                 }
                 Err(SetPasswordError::Vetoed(Veto::Overtaken(labels))) => {
@@ -73,12 +73,15 @@ impl Rotating<'_> {
         role: &RoleName,
         pending: &DatabaseSecret,
     ) -> Result<(), SetPasswordError<Veto>> {
-        let encryption = verifier::password_encryption(&session.client)
-            .await
-            .map_err(|source| RoleError::Connection {
-                doing: "ask for `password_encryption`",
-                source,
-            })?;
+        // Both at once, so that what is known of the role costs no round trip of its own.
+        let (encryption, ()) = tokio::join!(
+            verifier::password_encryption(&session.client),
+            self.look_at_role(session, role.as_str())
+        );
+        let encryption = encryption.map_err(|source| RoleError::Connection {
+            doing: "ask for `password_encryption`",
+            source,
+        })?;
         let verifier = verifier::for_server(encryption, &pending.username, &pending.password);
         // Under the lock on the role: a call that stalled must not set a password which a newer rotation has replaced.
         let check = async || {

@@ -24,7 +24,7 @@ impl Rotating<'_> {
         loop {
             tokio::time::sleep(LOOK_AGAIN.min(give_up.saturating_duration_since(Instant::now())))
                 .await;
-            let description = self.secrets.describe(&self.event.secret_id).await?;
+            let description = self.api().describe(&self.event.secret_id).await?;
             let replicas = Replicas::of(&description);
             if !replicas.is_behind() || Instant::now() >= give_up {
                 return Ok((Labels::of(&description, &self.event.version_id), replicas));
@@ -38,19 +38,17 @@ impl Rotating<'_> {
         known: &Known,
     ) -> Result<Move, RotationError> {
         let moved = self
-            .secrets
+            .api()
             .move_current(&self.event.secret_id, &self.event.version_id, from)
             .await;
         match moved {
             Ok(()) => {
-                self.progress.moved();
+                self.progress.moved(Instant::now());
                 if let Some(regions) = known.replicas().not_in_sync() {
-                    tracing::warn!(
-                        step = self.event.step,
-                        secret_arn = self.event.secret_id,
-                        error_code = "REPLICAS_NOT_IN_SYNC",
+                    let text = format!(
                         "`AWSCURRENT` was moved although replicas of the secret are not in sync; clients that read one there may get the old password: {regions}"
                     );
+                    self.progress.warn("REPLICAS_NOT_IN_SYNC", text);
                 }
                 Ok(Move::Moved)
             }

@@ -10,7 +10,7 @@ use crate::error::RotationError;
 impl Rotating<'_> {
     /// Lists the versions that the search may try. Without the permission there is no search, and the step goes on.
     pub(super) async fn list(&self) -> Result<Listing, RotationError> {
-        match self.secrets.versions(&self.event.secret_id, true).await {
+        match self.api().versions(&self.event.secret_id, true).await {
             Ok(versions) => Ok(Listing::of(&versions, &self.event.version_id)),
             Err(SecretsError::AccessDenied(_)) => Ok(Listing::Denied),
             Err(error) => Err(error.into()),
@@ -20,7 +20,7 @@ impl Rotating<'_> {
     /// Reads a version by its id. What cannot be used counts as absent: it is only a last resort.
     pub(super) async fn read_version(&self, id: &str) -> Result<Value, RotationError> {
         let found = self
-            .secrets
+            .api()
             .find(&self.event.secret_id, Version::Id(id))
             .await;
         let value = match found {
