@@ -24,6 +24,7 @@ mod local_lambda;
 mod local_postgres;
 mod local_s3;
 mod local_up;
+mod operator;
 mod roles;
 mod rotation;
 mod rotation_faults;

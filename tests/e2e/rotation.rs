@@ -319,7 +319,6 @@ async fn the_application_user_need_not_be_simple() {
 #[tokio::test]
 async fn the_migrate_step_makes_an_empty_database_ready() {
     let system = System::empty("migrate").await;
-    system.announce("STEP_NOT_AVAILABLE");
     let secret = system.database.secret(&system.new_credentials());
     system
         .stack
@@ -343,11 +342,4 @@ async fn the_migrate_step_makes_an_empty_database_ready() {
         );
     }
     assert_eq!(system.capture(&turn("c", 1)).await["status"], "stored");
-    let (_, message) = system
-        .refused(ROTATION, &json!({"Step": "recover", "SecretId": SECRET}))
-        .await;
-    assert!(
-        message.contains("migrate"),
-        "it says what this version has: {message}"
-    );
 }

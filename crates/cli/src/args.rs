@@ -96,6 +96,11 @@ pub(crate) enum Verb {
     /// rotate the application's secret through its rotation function
     #[command(after_help = help::ROTATE_EXAMPLES, after_long_help = help::with_document(help::ROTATE_EXAMPLES, help::ROTATE_DOCUMENT))]
     Rotate(Rotate),
+    /// report labels, ages and what needs attention of the secret; reads no value of it
+    ///
+    /// It asks Secrets Manager from here and needs neither the function nor the database
+    #[command(after_help = help::AUDIT_EXAMPLES, after_long_help = help::with_document(help::AUDIT_EXAMPLES, help::AUDIT_DOCUMENT))]
+    Audit,
     /// show the credentials in use, the password masked
     #[command(after_help = help::CREDENTIALS_EXAMPLES, after_long_help = help::with_document(help::CREDENTIALS_EXAMPLES, help::CREDENTIALS_DOCUMENT))]
     Credentials(Credentials),
@@ -206,6 +211,9 @@ impl Arguments {
                     None
                 }
             }
+            Verb::Audit if elsewhere || ca_bundle.is_some() => Some(
+                "--host, --port, --dbname and --ca-bundle have no effect here: audit does not ask the database",
+            ),
             _ => None,
         }
     }
@@ -342,6 +350,7 @@ mod tests {
             "create-tables --function f --host h",
             "have no effect with --function",
         );
+        check_refused("audit --host h", "does not ask the database");
         check_refused("exec", "<CMD>");
     }
 

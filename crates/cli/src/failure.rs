@@ -19,6 +19,7 @@ pub(crate) enum Exit {
     Unreachable,
     Refused,
     NotReady,
+    Attention,
     /// What the program that `exec` ran ended with.
     Program(u8),
 }
@@ -34,6 +35,7 @@ impl Exit {
             Self::Unreachable => 4,
             Self::Refused => 5,
             Self::NotReady => 6,
+            Self::Attention => 7,
             Self::Program(code) => code,
         }
     }
@@ -410,6 +412,7 @@ mod tests {
             Exit::Unreachable,
             Exit::Refused,
             Exit::NotReady,
+            Exit::Attention,
         ] {
             let line = format!("\n  {}  ", exit.code());
             assert!(crate::help::EXIT_CODES.contains(&line), "{exit:?}");

@@ -9,6 +9,7 @@ Exit codes:
   4  AWS or the database cannot be reached
   5  AWS denies access, or the database refuses the credentials
   6  test: the database answers, but its tables are not ready
+  7  audit: something needs attention
 `exec` ends with the program's own code, 128+n after signal n, 126 or 127 if it cannot be started
 
 Environment (an option wins over its variable):
@@ -19,6 +20,7 @@ Examples:
   turnkeep test
   turnkeep create-tables --master-secret rds!cluster-1234 --create-secret --host db.example.com
   turnkeep rotate --wait
+  turnkeep audit
   turnkeep exec -- psql -c 'SELECT count(*) FROM conversations'";
 
 pub(crate) const TEST_EXAMPLES: &str = "\
@@ -41,6 +43,12 @@ Examples:
   turnkeep rotate --wait
   turnkeep rotate --wait --timeout 900 --json | jq -r .outcome
   turnkeep rotate --follow                         # somebody else started it";
+
+pub(crate) const AUDIT_EXAMPLES: &str = "\
+Examples:
+  turnkeep audit
+  turnkeep audit --json | jq -r '.findings[].repair'
+  turnkeep audit --secret other || echo 'look after it'";
 
 pub(crate) const CREDENTIALS_EXAMPLES: &str = "\
 Examples:
@@ -83,6 +91,15 @@ pub(crate) const ROTATE_DOCUMENT: &str = r#"
              "step": "createSecret", "setSecret" or "finishSecret": the first not done, or null,
              "has_value", "database_accepts": true, false or null,
              "log": {"group", "lines": [], "unreadable": why not}, "next"}}"#;
+
+pub(crate) const AUDIT_DOCUMENT: &str = r#"
+{"outcome": "ok" or "needs_attention", "name", "arn",
+ "rotation_enabled", "rotation_function_arn", "rotation_rule", "last_rotated_at", "next_rotation_at",
+ "deleted_at", "age_days": since the password was last changed,
+ "versions": [{"version_id", "stages": [], "created_at"}],
+ "pending": {"version_id", "age_hours"}: a rotation under way or stopped, or null,
+ "deprecated": how many versions have no label, or null if they may not be listed,
+ "findings": [{"code", "severity": "warning" or "error", "message", "repair"}]}"#;
 
 pub(crate) const CREDENTIALS_DOCUMENT: &str = r#"
 {"outcome": "ok", "secret": {"name", "arn"}, "version_id", "stages": [],

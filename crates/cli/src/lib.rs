@@ -85,6 +85,7 @@ async fn verb(
             Box::pin(commands::create_tables::run(&access, options, output))
         }
         Verb::Rotate(options) => Box::pin(commands::rotate::run(&access, options, output)),
+        Verb::Audit => Box::pin(commands::audit::run(&access, output)),
         Verb::Credentials(options) => {
             Box::pin(commands::credentials::run(&access, options, output))
         }

@@ -45,6 +45,8 @@ pub struct Config {
     pub port: Option<u16>,
     /// Database name instead of the secret's.
     pub dbname: Option<String>,
+    /// The secret of an operator's step that names none.
+    pub secret: Option<String>,
     /// The only secret that the step `migrate` takes for the master's.
     pub bootstrap_secret: Option<String>,
 }
@@ -117,6 +119,7 @@ impl Config {
                 text.parse().ok().filter(|port| *port != 0)
             }),
             dbname: reader.optional(&environment::DB_NAME),
+            secret: reader.optional(&environment::TURNKEEP_SECRET),
             bootstrap_secret: reader.optional(&environment::BOOTSTRAP_SECRET),
         };
         reader.finish(config)

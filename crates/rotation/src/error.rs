@@ -320,7 +320,7 @@ mod tests {
                 doing: "change the password",
             },
             OrderError::HostUnknown.into(),
-            EventError::NotInThisVersion("audit").into(),
+            EventError::NotInThisVersion("recover".to_owned()).into(),
         ]
         .into_iter()
         .map(told)
@@ -337,7 +337,7 @@ mod tests {
         [PLAINTEXT_REFUSED] PLAINTEXT_REFUSED: the secret has `"ssl": false`, but this function requires tls; remove the key, or set `REQUIRE_TLS` to `false`
         [OUT_OF_TIME] OUT_OF_TIME: no time left to change the password
         [HOST_UNKNOWN] HOST_UNKNOWN: no host is known for the database; set `DB_HOST`
-        [STEP_NOT_AVAILABLE] STEP_NOT_AVAILABLE: the step `audit` is not in this version, accepted: `createSecret`, `setSecret`, `testSecret`, `finishSecret` or `migrate`
+        [STEP_NOT_AVAILABLE] STEP_NOT_AVAILABLE: the step `recover` is not in this version, accepted: `createSecret`, `setSecret`, `testSecret`, `finishSecret`, `migrate` or `audit`
         "#);
     }
 }

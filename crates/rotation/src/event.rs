@@ -1,12 +1,13 @@
 //! What the function is invoked with: a step of a rotation by Secrets Manager, or an operator's step by a direct invoke.
 
+mod operator;
+
 use secrets::RotationToken;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// Operator's steps that later versions have; each is refused by name, so that nobody takes silence for success.
-const STEPS_TO_COME: [&str; 3] = ["preflight", "recover", "audit"];
+pub use operator::{AuditEvent, MigrateEvent};
 
 /// One invocation's order.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub enum Event {
     Rotation(RotationEvent),
     /// The operator's step `migrate`.
     Migrate(MigrateEvent),
+    /// The operator's step `audit`.
+    Audit(AuditEvent),
 }
 
 /// What Secrets Manager sends for each step of a rotation.
@@ -32,23 +35,7 @@ pub struct RotationEvent {
     pub rotation_token: Option<RotationToken>,
 }
 
-/// The order to set up or migrate the database; serialises as the event of a direct invoke.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "Step", rename = "migrate", rename_all = "PascalCase")]
-pub struct MigrateEvent {
-    /// Name or ARN of the application's secret.
-    pub secret_id: String,
-    /// The master's secret, to make sure that the function uses the one which is meant; it must be the one that the
-    /// function is configured with (`BOOTSTRAP_SECRET`).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub master_secret_id: Option<String>,
-    /// Whether to report only what would be done.
-    pub dry_run: bool,
-}
-
-/// An event that says nothing to do; the caller has to send another one.
-///
-/// The first two speak as the reference does.
+/// An event that says nothing to do, in the reference's words; the caller has to send another one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
     /// A field is missing, null or empty.
@@ -59,9 +46,9 @@ pub enum EventError {
     Invalid(&'static str),
     /// An operator's step that this version does not have.
     #[error(
-        "the step `{0}` is not in this version, accepted: `createSecret`, `setSecret`, `testSecret`, `finishSecret` or `migrate`"
+        "the step `{0}` is not in this version, accepted: `createSecret`, `setSecret`, `testSecret`, `finishSecret`, `migrate` or `audit`"
     )]
-    NotInThisVersion(&'static str),
+    NotInThisVersion(String),
 }
 
 impl EventError {
@@ -78,19 +65,29 @@ impl Event {
     /// Reads an event. Keys that are not known are ignored.
     ///
     /// An event with a `ClientRequestToken` is a rotation's, whatever its step; one without may name an operator's step.
-    pub fn parse(json: &RawValue) -> Result<Self, EventError> {
+    /// Those but `migrate` are about `secret` where they name none, so that a schedule need not know it.
+    pub fn parse(json: &RawValue, secret: Option<&str>) -> Result<Self, EventError> {
         // What is not an object has none of the fields.
-        let fields: Fields = serde_json::from_str(json.get()).unwrap_or_default();
-        if fields.client_request_token.is_none() {
-            let step = fields.step.as_ref().and_then(Value::as_str);
-            if step == Some("migrate") {
-                return fields.migrate().map(Self::Migrate);
+        let mut fields: Fields = serde_json::from_str(json.get()).unwrap_or_default();
+        let step = fields.step.as_ref().and_then(Value::as_str);
+        let operators = match step {
+            _ if fields.client_request_token.is_some() => None,
+            Some("migrate") => return fields.migrate().map(Self::Migrate),
+            Some("audit") => Some(Fields::audit as fn(Fields) -> Result<Self, EventError>),
+            Some(name @ ("recover" | "preflight")) => {
+                return Err(EventError::NotInThisVersion(name.to_owned()));
             }
-            if let Some(name) = STEPS_TO_COME.into_iter().find(|name| step == Some(name)) {
-                return Err(EventError::NotInThisVersion(name));
+            _ => None,
+        };
+        match operators {
+            Some(read) => {
+                if matches!(fields.secret_id, None | Some(Value::Null)) {
+                    fields.secret_id = secret.map(Value::from);
+                }
+                read(fields)
             }
+            None => fields.rotation().map(Self::Rotation),
         }
-        fields.rotation().map(Self::Rotation)
     }
 
     /// The secret that the event is about.
@@ -98,6 +95,7 @@ impl Event {
         match self {
             Self::Rotation(event) => &event.secret_id,
             Self::Migrate(event) => &event.secret_id,
+            Self::Audit(event) => &event.secret_id,
         }
     }
 
@@ -106,6 +104,7 @@ impl Event {
         match self {
             Self::Rotation(event) => &event.step,
             Self::Migrate(_) => "migrate",
+            Self::Audit(_) => "audit",
         }
     }
 
@@ -113,7 +112,7 @@ impl Event {
     pub fn version_id(&self) -> Option<&str> {
         match self {
             Self::Rotation(event) => Some(&event.version_id),
-            Self::Migrate(_) => None,
+            Self::Migrate(_) | Self::Audit(_) => None,
         }
     }
 }
@@ -143,21 +142,6 @@ impl Fields {
             secret_id,
             version_id,
             rotation_token,
-        })
-    }
-
-    fn migrate(self) -> Result<MigrateEvent, EventError> {
-        Ok(MigrateEvent {
-            secret_id: text("SecretId", self.secret_id)?,
-            master_secret_id: match self.master_secret_id {
-                None | Some(Value::Null) => None,
-                id => Some(text("MasterSecretId", id)?),
-            },
-            dry_run: match self.dry_run {
-                None | Some(Value::Null) => false,
-                Some(Value::Bool(dry_run)) => dry_run,
-                Some(_) => return Err(EventError::Invalid("DryRun")),
-            },
         })
     }
 }
@@ -190,7 +174,10 @@ mod tests {
     use serde_json::json;
 
     fn parse(event: &Value) -> Result<Event, EventError> {
-        Event::parse(&serde_json::value::to_raw_value(event).unwrap())
+        Event::parse(
+            &serde_json::value::to_raw_value(event).unwrap(),
+            Some("ours"),
+        )
     }
 
     #[track_caller]
@@ -271,45 +258,17 @@ mod tests {
     }
 
     #[test]
-    fn an_operators_step_comes_without_a_version() {
-        let Ok(Event::Migrate(event)) =
-            parse(&json!({"Step": "migrate", "SecretId": "app", "DryRun": true}))
-        else {
-            panic!("no event of an operator");
-        };
-        assert!(event.dry_run);
-        assert_eq!(event.master_secret_id, None);
-        // With a version it is a rotation's event, and its step is refused behind the preamble.
-        check_rotation(
-            &json!({"Step": "migrate", "SecretId": "arn", "ClientRequestToken": "v2"}),
-            "migrate",
-        );
-    }
-
-    #[test]
-    fn what_this_version_does_not_have_is_named() {
+    fn an_event_with_a_version_names_only_the_steps_of_the_service() {
+        for step in ["migrate", "audit", "recover", "preflight"] {
+            // It is refused behind the preamble, as every step that the service does not have.
+            check_rotation(
+                &json!({"Step": step, "SecretId": "arn", "ClientRequestToken": "v2"}),
+                step,
+            );
+        }
         check_refused(
-            &json!({"Step": "recover", "SecretId": "app"}),
-            "the step `recover` is not in this version, accepted: `createSecret`, `setSecret`, `testSecret`, `finishSecret` or `migrate`",
+            &json!({"Step": "createSecret", "SecretId": "arn"}),
+            "No value provided for \"ClientRequestToken\".",
         );
-        check_refused(
-            &json!({"Step": "migrate", "SecretId": "app", "DryRun": "yes"}),
-            "\"DryRun\" contains invalid characters.",
-        );
-    }
-
-    #[test]
-    fn the_order_to_migrate_is_read_as_it_is_written() {
-        let order = MigrateEvent {
-            secret_id: "app".to_owned(),
-            master_secret_id: Some("master".to_owned()),
-            dry_run: true,
-        };
-        let event = serde_json::to_value(&order).unwrap();
-        insta::assert_snapshot!(event, @r#"{"DryRun":true,"MasterSecretId":"master","SecretId":"app","Step":"migrate"}"#);
-        let Ok(Event::Migrate(read)) = parse(&event) else {
-            panic!("no event of an operator");
-        };
-        assert_eq!(read, order);
     }
 }

@@ -15,8 +15,7 @@ use crate::database::Database;
 use crate::decide::Done;
 use crate::error::RotationError;
 use crate::event::Event;
-use crate::migrate::Report;
-use crate::operator;
+use crate::operator::{self, Reply};
 use crate::step::{Progress, Rotating};
 
 /// What a step keeps back of the invocation's time, so that it can say itself why it gave up.
@@ -32,7 +31,7 @@ pub struct Rotation {
 
 enum Success {
     Step(Done),
-    Migrated(Report),
+    Operator(Box<Reply>),
 }
 
 impl Rotation {
@@ -52,18 +51,18 @@ impl Rotation {
         })
     }
 
-    /// Handles one event: `null` for a step of a rotation, as the service expects, and a [`Report`] for `migrate`.
+    /// Handles one event: `null` for a step of a rotation, as the service expects, and a report for an operator's.
     ///
     /// # Errors
     /// [`RotationError`], before the invocation's time is over.
     pub async fn handle(
         &self,
         event: LambdaEvent<Box<RawValue>>,
-    ) -> Result<Option<Report>, RotationError> {
+    ) -> Result<Option<Reply>, RotationError> {
         let started = Instant::now();
         let deadline = deadline::of(&event.context);
         let progress = Progress::default();
-        let parsed = Event::parse(&event.payload);
+        let parsed = Event::parse(&event.payload, self.config.secret.as_deref());
         let result = match &parsed {
             Ok(event) => timeout_at(deadline, self.carry_out(event, deadline, &progress))
                 .await
@@ -77,7 +76,7 @@ impl Rotation {
         report(parsed.as_ref().ok(), &result, started.elapsed(), &progress);
         result.map(|success| match success {
             Success::Step(_) => None,
-            Success::Migrated(report) => Some(report),
+            Success::Operator(reply) => Some(*reply),
         })
     }
 
@@ -88,7 +87,7 @@ impl Rotation {
         progress: &Progress,
     ) -> Result<Success, RotationError> {
         let deadline = deadline.checked_sub(RESERVE).unwrap_or(deadline);
-        match event {
+        let reply = match event {
             Event::Rotation(event) => {
                 let rotating = Rotating {
                     config: &self.config,
@@ -100,12 +99,18 @@ impl Rotation {
                     session: None,
                     refused: None,
                 };
-                Box::pin(rotating.run()).await.map(Success::Step)
+                return Box::pin(rotating.run()).await.map(Success::Step);
             }
-            Event::Migrate(event) => Box::pin(operator::migrate(self, event, deadline, progress))
-                .await
-                .map(Success::Migrated),
+            Event::Migrate(event) => {
+                Box::pin(operator::migrate(self, event, deadline, progress)).await
+            }
+            Event::Audit(event) => Box::pin(operator::audit(self, event, progress)).await,
+        };
+        let reply = reply?;
+        for finding in reply.findings() {
+            progress.warn(&finding.code, finding.message.clone());
         }
+        Ok(Success::Operator(Box::new(reply)))
     }
 }
 
@@ -185,8 +190,7 @@ fn report(
                     done.name(),
                     done.message(secret_arn, version_id.unwrap_or_default()),
                 ),
-                Success::Migrated(report) if report.dry_run => ("planned", format!("{report}")),
-                Success::Migrated(report) => ("migrated", format!("{report}")),
+                Success::Operator(reply) => (reply.outcome(), reply.to_string()),
             };
             if figures.warning.is_some() {
                 line!(warn, figures, event, outcome, "{message}");
@@ -207,7 +211,8 @@ fn report(
                     metrics.count("PasswordSet", 1);
                     metrics.count("Promoted", 1);
                 }
-                _ => {}
+                Success::Step(_) => {}
+                Success::Operator(reply) => reply.measure(&mut metrics),
             }
         }
         Err(error) => {

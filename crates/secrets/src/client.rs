@@ -9,8 +9,8 @@ use time::OffsetDateTime;
 
 use crate::error::{classify, incomplete};
 use crate::secret::{
-    Created, Replica, Replication, RotateRequest, RotationToken, SecretDescription, SecretValue,
-    Version, VersionInfo,
+    Created, Replica, Replication, RotateRequest, RotationRules, RotationToken, SecretDescription,
+    SecretValue, Version, VersionInfo,
 };
 use crate::{PasswordRules, SecretsError, Stage};
 
@@ -96,6 +96,10 @@ impl SecretsManager {
             name: present(OPERATION, "Name", output.name)?,
             rotation_enabled: output.rotation_enabled,
             rotation_function_arn: output.rotation_lambda_arn,
+            rotation_rules: output.rotation_rules.map(|rules| RotationRules {
+                days: rules.automatically_after_days,
+                schedule: rules.schedule_expression,
+            }),
             versions: output
                 .version_ids_to_stages
                 .unwrap_or_default()
@@ -103,6 +107,8 @@ impl SecretsManager {
                 .collect(),
             kms_key_id: output.kms_key_id,
             deleted_at: output.deleted_date.as_ref().and_then(instant),
+            created_at: output.created_date.as_ref().and_then(instant),
+            last_changed_at: output.last_changed_date.as_ref().and_then(instant),
             last_rotated_at: output.last_rotated_date.as_ref().and_then(instant),
             next_rotation_at: output.next_rotation_date.as_ref().and_then(instant),
             tags: output

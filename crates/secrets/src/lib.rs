@@ -23,7 +23,7 @@ pub use error::{Failure, Retry, SecretsError};
 pub use login::LoginSecret;
 pub use password::{MINIMUM_BITS, PasswordError, PasswordRules, PasswordSettings};
 pub use secret::{
-    Created, Replica, Replication, RotateRequest, RotationToken, SecretDescription, SecretValue,
-    Version, VersionInfo,
+    Created, Replica, Replication, RotateRequest, RotationRules, RotationToken, SecretDescription,
+    SecretValue, Version, VersionInfo,
 };
 pub use stage::Stage;

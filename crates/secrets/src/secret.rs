@@ -41,7 +41,7 @@ pub struct SecretValue {
 }
 
 /// What is known about a secret without reading its value.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct SecretDescription {
     /// ARN of the secret.
@@ -52,12 +52,18 @@ pub struct SecretDescription {
     pub rotation_enabled: Option<bool>,
     /// ARN of the rotation function.
     pub rotation_function_arn: Option<String>,
+    /// When rotations are to happen; `None` if it never was configured.
+    pub rotation_rules: Option<RotationRules>,
     /// Every labelled version with its labels.
     pub versions: BTreeMap<String, Vec<String>>,
     /// The KMS key; `None` for `aws/secretsmanager`.
     pub kms_key_id: Option<String>,
     /// When the secret was scheduled for deletion.
     pub deleted_at: Option<OffsetDateTime>,
+    /// When the secret was made.
+    pub created_at: Option<OffsetDateTime>,
+    /// When a value, a label or a setting last changed.
+    pub last_changed_at: Option<OffsetDateTime>,
     /// When a rotation last succeeded, or a value was last put by hand.
     pub last_rotated_at: Option<OffsetDateTime>,
     /// When the next rotation is due.
@@ -88,8 +94,18 @@ pub enum Replication {
     Failed,
 }
 
+/// When a secret is to be rotated: by a number of days or by an expression, never both.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RotationRules {
+    /// `AutomaticallyAfterDays`.
+    pub days: Option<i64>,
+    /// `ScheduleExpression`: `rate(..)` or `cron(..)` in UTC.
+    pub schedule: Option<String>,
+}
+
 /// One version of a secret, labelled or deprecated.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VersionInfo {
     /// Id of the version.

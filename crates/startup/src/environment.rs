@@ -45,8 +45,8 @@ macro_rules! variables {
 variables! {
     /// Name or ARN of the secret that holds the application's database credentials.
     TURNKEEP_SECRET = {
-        aliases: [], read_by: "capture, cli", accepted: "a secret name or ARN",
-        default: "`${PROJECT_NAME}-aurora-master-secret`",
+        aliases: [], read_by: "capture, rotation, cli", accepted: "a secret name or ARN",
+        default: "`${PROJECT_NAME}-aurora-master-secret`; rotation: the one that the event names",
     };
     /// Project name of the original function, from which its secret's name is made.
     PROJECT_NAME = {

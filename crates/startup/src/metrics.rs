@@ -17,6 +17,8 @@ pub enum Unit {
     Count,
     /// A duration.
     Milliseconds,
+    /// A quantity whose unit is in the metric's name, because CloudWatch has none for it.
+    None,
 }
 
 impl Unit {
@@ -24,6 +26,7 @@ impl Unit {
         match self {
             Self::Count => "Count",
             Self::Milliseconds => "Milliseconds",
+            Self::None => "None",
         }
     }
 }
@@ -45,12 +48,13 @@ impl Metrics {
     }
 
     /// Adds a number of things.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "CloudWatch keeps doubles; counts stay far below 2^53"
-    )]
     pub fn count(&mut self, name: &'static str, count: u64) {
-        self.values.push((name, Unit::Count, count as f64));
+        self.add(name, Unit::Count, count);
+    }
+
+    /// Adds a quantity whose unit is in its name, such as `SecretAgeDays`.
+    pub fn quantity(&mut self, name: &'static str, quantity: u64) {
+        self.add(name, Unit::None, quantity);
     }
 
     /// Adds a duration.
@@ -75,6 +79,14 @@ impl Metrics {
                 .unwrap_or_default();
             println!("{}", self.line(now));
         }
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "CloudWatch keeps doubles; counts stay far below 2^53"
+    )]
+    fn add(&mut self, name: &'static str, unit: Unit, value: u64) {
+        self.values.push((name, unit, value as f64));
     }
 
     fn line(&self, since_epoch: Duration) -> Value {

@@ -1,5 +1,6 @@
 //! The verbs, one module each.
 
+pub(crate) mod audit;
 pub(crate) mod create_tables;
 pub(crate) mod credentials;
 pub(crate) mod exec;

@@ -33,15 +33,16 @@ pub(crate) enum Server {
 /// Something that is not as it should be, although the step goes on.
 #[derive(Debug)]
 struct Warning {
-    code: &'static str,
+    code: String,
     text: String,
 }
 
 impl Progress {
     /// Notes a warning, once for each code.
-    pub(crate) fn warn(&self, code: &'static str, text: String) {
+    pub(crate) fn warn(&self, code: &str, text: String) {
         let mut warnings = self.warnings.borrow_mut();
         if warnings.iter().all(|warning| warning.code != code) {
+            let code = code.to_owned();
             warnings.push(Warning { code, text });
         }
     }
@@ -53,7 +54,7 @@ impl Progress {
             let parts: Vec<&str> = warnings.iter().map(part).collect();
             parts.join("; ")
         };
-        let texts = (join(|warning| warning.code), join(|warning| &warning.text));
+        let texts = (join(|warning| &warning.code), join(|warning| &warning.text));
         (!warnings.is_empty()).then_some(texts)
     }
 

@@ -27,6 +27,8 @@ const MAX_PAGES: usize = 10;
 /// Lines kept, the last ones.
 const MAX_LINES: usize = 10;
 const MAX_CHARACTERS: usize = 600;
+/// Steps that are no rotation's.
+const OPERATORS: [&str; 4] = ["migrate", "audit", "recover", "preflight"];
 
 /// The error lines of a function since a moment.
 #[derive(Debug)]
@@ -143,7 +145,10 @@ fn concerns(message: &str, version_id: &str) -> bool {
     if message.contains("version_id") {
         message.contains(version_id)
     } else {
-        !message.contains("\"step\":\"migrate\"") && !message.contains("step=migrate")
+        !OPERATORS.iter().any(|step| {
+            message.contains(&format!("\"step\":\"{step}\""))
+                || message.contains(&format!("step={step}"))
+        })
     }
 }
 
