@@ -72,14 +72,17 @@ async fn no_log_holds_a_password_or_a_message() {
     system.rotate().await;
     let broken = json!({"Step": "createSecret", "SecretId": SECRET, "ClientRequestToken": "nobodys-token-0000000000000000000000", "RotationToken": spoken});
     system.refused(ROTATION, &broken).await;
-    let order = json!({"Step": "audit", "SecretId": SECRET});
-    system.invoke(ROTATION, &order).await;
+    for step in ["audit", "recover"] {
+        let order = json!({"Step": step, "SecretId": SECRET});
+        system.invoke(ROTATION, &order).await;
+    }
     for arguments in [
         &["-vv", "test"][..],
         &["-vv", "credentials"],
         &["-vv", "create-tables"],
         &["-vv", "rotate", "--wait"],
         &["-vv", "audit"],
+        &["-vv", "recover"],
     ] {
         system.turnkeep(arguments).await;
     }

@@ -31,7 +31,7 @@ const CAUSES_KEPT: &[(&str, &str)] = &[
         "the operating system's refusal has no causes",
     ),
     (
-        "crates/cli/src/commands/create_tables/function.rs",
+        "crates/cli/src/function.rs",
         "where a JSON text stops making sense has no causes",
     ),
     (

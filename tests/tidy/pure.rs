@@ -5,9 +5,10 @@ use crate::source::Source;
 use crate::{Violation, demand_none};
 
 /// Modules of decisions: a file and what lies below it, or the sources of a whole crate.
-const DECISIONS: [&str; 3] = [
+const DECISIONS: [&str; 4] = [
     "crates/conversation/src",
     "crates/rotation/src/decide",
+    "crates/rotation/src/recover/search",
     "crates/aurora-session/src/fallback",
 ];
 

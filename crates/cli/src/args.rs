@@ -101,6 +101,12 @@ pub(crate) enum Verb {
     /// It asks Secrets Manager from here and needs neither the function nor the database
     #[command(after_help = help::AUDIT_EXAMPLES, after_long_help = help::with_document(help::AUDIT_EXAMPLES, help::AUDIT_DOCUMENT))]
     Audit,
+    /// make the version of the secret current that the database accepts, where labels and database have come apart
+    ///
+    /// The rotation function tries AWSCURRENT, AWSPENDING, AWSPREVIOUS and then versions without a label. It changes no
+    /// password, and where the database accepts none of them it moves no label
+    #[command(after_help = help::RECOVER_EXAMPLES, after_long_help = help::with_document(help::RECOVER_EXAMPLES, help::RECOVER_DOCUMENT))]
+    Recover(Recover),
     /// show the credentials in use, the password masked
     #[command(after_help = help::CREDENTIALS_EXAMPLES, after_long_help = help::with_document(help::CREDENTIALS_EXAMPLES, help::CREDENTIALS_DOCUMENT))]
     Credentials(Credentials),
@@ -153,6 +159,17 @@ pub(crate) struct Rotate {
     /// days between rotations to set, 1 to 1000
     #[arg(long, value_name = "DAYS", value_parser = |text: &str| number(text, 1_u16, 1000))]
     pub(crate) days: Option<u16>,
+}
+
+/// Options of `recover`.
+#[derive(Args, Debug)]
+pub(crate) struct Recover {
+    /// only report what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// the rotation function; otherwise the one that rotates the secret
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) function: Option<String>,
 }
 
 /// Options of `credentials`.
@@ -213,6 +230,9 @@ impl Arguments {
             }
             Verb::Audit if elsewhere || ca_bundle.is_some() => Some(
                 "--host, --port, --dbname and --ca-bundle have no effect here: audit does not ask the database",
+            ),
+            Verb::Recover(_) if elsewhere || ca_bundle.is_some() => Some(
+                "--host, --port, --dbname and --ca-bundle have no effect here: the function has settings of its own",
             ),
             _ => None,
         }
@@ -350,6 +370,7 @@ mod tests {
             "create-tables --function f --host h",
             "have no effect with --function",
         );
+        check_refused("recover --host h", "settings of its own");
         check_refused("audit --host h", "does not ask the database");
         check_refused("exec", "<CMD>");
     }

@@ -50,6 +50,12 @@ Examples:
   turnkeep audit --json | jq -r '.findings[].repair'
   turnkeep audit --secret other || echo 'look after it'";
 
+pub(crate) const RECOVER_EXAMPLES: &str = "\
+Examples:
+  turnkeep recover --dry-run
+  turnkeep recover
+  turnkeep recover --json | jq -r '.version_id, .next'";
+
 pub(crate) const CREDENTIALS_EXAMPLES: &str = "\
 Examples:
   turnkeep credentials
@@ -100,6 +106,12 @@ pub(crate) const AUDIT_DOCUMENT: &str = r#"
  "pending": {"version_id", "age_hours"}: a rotation under way or stopped, or null,
  "deprecated": how many versions have no label, or null if they may not be listed,
  "findings": [{"code", "severity": "warning" or "error", "message", "repair"}]}"#;
+
+pub(crate) const RECOVER_DOCUMENT: &str = r#"
+{"outcome": "nothing_to_recover", "recovered" or "planned", "dry_run", "secret_arn",
+ "current": "kept" or "moved", "version_id": what the database accepts,
+ "found": its label, or "without a label", "current_before", "refused_logins",
+ "next": what is left to do, or null}"#;
 
 pub(crate) const CREDENTIALS_DOCUMENT: &str = r#"
 {"outcome": "ok", "secret": {"name", "arn"}, "version_id", "stages": [],

@@ -9,6 +9,7 @@ use crate::decide::{Refusal, start_over};
 use crate::event::EventError;
 use crate::migrate::MigrateError;
 use crate::operator::OrderError;
+use crate::recover::RecoverError;
 
 /// An invocation that failed, by what the caller does next. No variant holds a secret.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +96,9 @@ pub enum RotationError {
     /// The database could not be set up.
     #[error(transparent)]
     Migrate(#[from] MigrateError),
+    /// No version was made current.
+    #[error(transparent)]
+    Recover(#[from] RecoverError),
 }
 
 impl RotationError {
@@ -118,6 +122,7 @@ impl RotationError {
             Self::OutOfTime { .. } => "OUT_OF_TIME",
             Self::Order(source) => source.code(),
             Self::Migrate(source) => source.code(),
+            Self::Recover(source) => source.code(),
         }
     }
 
@@ -320,7 +325,7 @@ mod tests {
                 doing: "change the password",
             },
             OrderError::HostUnknown.into(),
-            EventError::NotInThisVersion("recover".to_owned()).into(),
+            EventError::NotInThisVersion("preflight".to_owned()).into(),
         ]
         .into_iter()
         .map(told)
@@ -337,7 +342,7 @@ mod tests {
         [PLAINTEXT_REFUSED] PLAINTEXT_REFUSED: the secret has `"ssl": false`, but this function requires tls; remove the key, or set `REQUIRE_TLS` to `false`
         [OUT_OF_TIME] OUT_OF_TIME: no time left to change the password
         [HOST_UNKNOWN] HOST_UNKNOWN: no host is known for the database; set `DB_HOST`
-        [STEP_NOT_AVAILABLE] STEP_NOT_AVAILABLE: the step `recover` is not in this version, accepted: `createSecret`, `setSecret`, `testSecret`, `finishSecret`, `migrate` or `audit`
+        [STEP_NOT_AVAILABLE] STEP_NOT_AVAILABLE: the step `preflight` is not in this version, accepted: `createSecret`, `setSecret`, `testSecret`, `finishSecret`, `migrate`, `audit` or `recover`
         "#);
     }
 }

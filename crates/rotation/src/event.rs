@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-pub use operator::{AuditEvent, MigrateEvent};
+pub use operator::{AuditEvent, MigrateEvent, RecoverEvent};
 
 /// One invocation's order.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub enum Event {
     Migrate(MigrateEvent),
     /// The operator's step `audit`.
     Audit(AuditEvent),
+    /// The operator's step `recover`.
+    Recover(RecoverEvent),
 }
 
 /// What Secrets Manager sends for each step of a rotation.
@@ -46,7 +48,7 @@ pub enum EventError {
     Invalid(&'static str),
     /// An operator's step that this version does not have.
     #[error(
-        "the step `{0}` is not in this version, accepted: `createSecret`, `setSecret`, `testSecret`, `finishSecret`, `migrate` or `audit`"
+        "the step `{0}` is not in this version, accepted: `createSecret`, `setSecret`, `testSecret`, `finishSecret`, `migrate`, `audit` or `recover`"
     )]
     NotInThisVersion(String),
 }
@@ -74,9 +76,8 @@ impl Event {
             _ if fields.client_request_token.is_some() => None,
             Some("migrate") => return fields.migrate().map(Self::Migrate),
             Some("audit") => Some(Fields::audit as fn(Fields) -> Result<Self, EventError>),
-            Some(name @ ("recover" | "preflight")) => {
-                return Err(EventError::NotInThisVersion(name.to_owned()));
-            }
+            Some("recover") => Some(Fields::recover as _),
+            Some(name @ "preflight") => return Err(EventError::NotInThisVersion(name.to_owned())),
             _ => None,
         };
         match operators {
@@ -96,6 +97,7 @@ impl Event {
             Self::Rotation(event) => &event.secret_id,
             Self::Migrate(event) => &event.secret_id,
             Self::Audit(event) => &event.secret_id,
+            Self::Recover(event) => &event.secret_id,
         }
     }
 
@@ -105,6 +107,7 @@ impl Event {
             Self::Rotation(event) => &event.step,
             Self::Migrate(_) => "migrate",
             Self::Audit(_) => "audit",
+            Self::Recover(_) => "recover",
         }
     }
 
@@ -112,7 +115,7 @@ impl Event {
     pub fn version_id(&self) -> Option<&str> {
         match self {
             Self::Rotation(event) => Some(&event.version_id),
-            Self::Migrate(_) | Self::Audit(_) => None,
+            Self::Migrate(_) | Self::Audit(_) | Self::Recover(_) => None,
         }
     }
 }

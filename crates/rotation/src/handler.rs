@@ -105,6 +105,9 @@ impl Rotation {
                 Box::pin(operator::migrate(self, event, deadline, progress)).await
             }
             Event::Audit(event) => Box::pin(operator::audit(self, event, progress)).await,
+            Event::Recover(event) => {
+                Box::pin(operator::recover(self, event, deadline, progress)).await
+            }
         };
         let reply = reply?;
         for finding in reply.findings() {

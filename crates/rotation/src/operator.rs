@@ -10,9 +10,10 @@ use tokio::time::Instant;
 
 use crate::audit;
 use crate::error::RotationError;
-use crate::event::{AuditEvent, MigrateEvent};
+use crate::event::{AuditEvent, MigrateEvent, RecoverEvent};
 use crate::finding::Finding;
 use crate::handler::Rotation;
+use crate::recover::{self, Recovering};
 use crate::step::Progress;
 
 pub use migrate::OrderError;
@@ -26,7 +27,12 @@ pub enum Reply {
     Migrated(crate::migrate::Report),
     /// Of `audit`.
     Audited(audit::Report),
+    /// Of `recover`.
+    Recovered(recover::Report),
 }
+
+/// How many versions without a label may be tried with a login.
+const LOGINS_ALLOWED: u32 = 5;
 
 /// Sets up or migrates the database.
 pub(crate) async fn migrate(
@@ -50,6 +56,25 @@ pub(crate) async fn audit(
     Ok(Reply::Audited(report))
 }
 
+/// Makes the version current that the database accepts.
+pub(crate) async fn recover(
+    rotation: &Rotation,
+    event: &RecoverEvent,
+    deadline: Instant,
+    progress: &Progress,
+) -> Result<Reply, RotationError> {
+    let recovering = Recovering {
+        secrets: &rotation.secrets,
+        database: &rotation.database,
+        secret_id: &event.secret_id,
+        logins_allowed: LOGINS_ALLOWED,
+        dry_run: event.dry_run,
+        deadline,
+        progress,
+    };
+    recovering.run().await.map(Reply::Recovered)
+}
+
 impl Reply {
     /// A stable word for the log.
     pub(crate) fn outcome(&self) -> &'static str {
@@ -57,13 +82,14 @@ impl Reply {
             Self::Migrated(report) if report.dry_run => "planned",
             Self::Migrated(_) => "migrated",
             Self::Audited(report) => report.outcome(),
+            Self::Recovered(report) => report.outcome(),
         }
     }
 
     /// What of it a person must look at, each a warning of the log line.
     pub(crate) fn findings(&self) -> &[Finding] {
         match self {
-            Self::Migrated(_) => &[],
+            Self::Migrated(_) | Self::Recovered(_) => &[],
             Self::Audited(report) => &report.findings,
         }
     }
@@ -73,6 +99,7 @@ impl Reply {
         match self {
             Self::Migrated(_) => {}
             Self::Audited(report) => report.measure(metrics),
+            Self::Recovered(report) => report.measure(metrics),
         }
     }
 }
@@ -82,6 +109,7 @@ impl fmt::Display for Reply {
         match self {
             Self::Migrated(report) => report.fmt(f),
             Self::Audited(report) => report.fmt(f),
+            Self::Recovered(report) => report.fmt(f),
         }
     }
 }

@@ -27,6 +27,16 @@ pub struct AuditEvent {
     pub secret_id: String,
 }
 
+/// The order to make the version current that the database accepts; serialises as the event of a direct invoke.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "Step", rename = "recover", rename_all = "PascalCase")]
+pub struct RecoverEvent {
+    /// Name or ARN of the secret.
+    pub secret_id: String,
+    /// Whether to report only what would be done.
+    pub dry_run: bool,
+}
+
 impl Fields {
     pub(super) fn migrate(self) -> Result<MigrateEvent, EventError> {
         Ok(MigrateEvent {
@@ -42,6 +52,13 @@ impl Fields {
     pub(super) fn audit(self) -> Result<Event, EventError> {
         let secret_id = text("SecretId", self.secret_id)?;
         Ok(Event::Audit(AuditEvent { secret_id }))
+    }
+
+    pub(super) fn recover(self) -> Result<Event, EventError> {
+        Ok(Event::Recover(RecoverEvent {
+            dry_run: self.dry_run()?,
+            secret_id: text("SecretId", self.secret_id)?,
+        }))
     }
 
     /// Anything but a truth value is refused: who writes `"true"` wants nothing to be changed.
@@ -87,16 +104,27 @@ mod tests {
         };
         let read = check_read(&order, r#"{"SecretId":"app","Step":"audit"}"#);
         assert!(matches!(read, Event::Audit(read) if read == order));
+        let order = RecoverEvent {
+            secret_id: "app".to_owned(),
+            dry_run: true,
+        };
+        let read = check_read(
+            &order,
+            r#"{"DryRun":true,"SecretId":"app","Step":"recover"}"#,
+        );
+        assert!(matches!(read, Event::Recover(read) if read == order));
     }
 
     #[test]
     fn a_schedule_need_not_name_the_secret() {
-        let event = parse(&json!({"Step": "audit"}), Some("ours")).unwrap();
-        assert_eq!((event.step(), event.secret_id()), ("audit", "ours"));
-        let named = json!({"Step": "audit", "SecretId": "app"});
-        assert_eq!(parse(&named, Some("ours")).unwrap().secret_id(), "app");
-        let error = parse(&json!({"Step": "audit"}), None).unwrap_err();
-        assert_eq!(error, EventError::Missing("SecretId"));
+        for step in ["audit", "recover"] {
+            let event = parse(&json!({"Step": step}), Some("ours")).unwrap();
+            assert_eq!((event.step(), event.secret_id()), (step, "ours"));
+            let named = json!({"Step": step, "SecretId": "app"});
+            assert_eq!(parse(&named, Some("ours")).unwrap().secret_id(), "app");
+            let error = parse(&json!({"Step": step}), None).unwrap_err();
+            assert_eq!(error, EventError::Missing("SecretId"));
+        }
         // It changes most of all.
         let error = parse(&json!({"Step": "migrate"}), Some("ours")).unwrap_err();
         assert_eq!(error, EventError::Missing("SecretId"));
@@ -104,8 +132,10 @@ mod tests {
 
     #[test]
     fn a_dry_run_is_not_misread() {
-        let event = json!({"Step": "migrate", "SecretId": "app", "DryRun": "yes"});
-        let error = parse(&event, None).unwrap_err();
-        assert_eq!(error, EventError::Invalid("DryRun"));
+        for step in ["migrate", "recover"] {
+            let event = json!({"Step": step, "SecretId": "app", "DryRun": "yes"});
+            let error = parse(&event, None).unwrap_err();
+            assert_eq!(error, EventError::Invalid("DryRun"));
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! `turnkeep create-tables`: roles, tables and grants, and the application's secret.
 
 mod application;
-mod function;
 mod report;
 
 use std::time::Duration;
 
 use aurora::{Credentials, Login, Target, Tls, Trust};
 use aurora_session::Session;
+use rotation::event::MigrateEvent;
 use rotation::migrate::{self, Setup};
 use secrets::{LoginSecret, SecretsError, Stage, Version};
 use tokio::time::timeout_at;
@@ -17,6 +17,7 @@ use self::report::{Created, Database, SecretState};
 use crate::access::{self, APPLICATION_NAME, Access};
 use crate::args;
 use crate::failure::{Exit, Failure};
+use crate::function;
 use crate::output::Output;
 use crate::progress;
 
@@ -131,11 +132,12 @@ async fn through_function(
         )
         .next("run it without --dry-run, or with --master-secret and without --function"));
     }
-    let report = progress::watch(
-        &format!("function {function}"),
-        function::migrate(access, options, function, access.deadline(TIME)),
-    )
-    .await?;
+    let event = MigrateEvent {
+        secret_id: access.settings.secret.clone(),
+        master_secret_id: options.master_secret.clone(),
+        dry_run: options.dry_run,
+    };
+    let report = function::order(access, function, &event, access.deadline(TIME)).await?;
     Ok(Created::new(
         state,
         access.settings.secret.clone(),

@@ -1,0 +1,430 @@
+//! Making the version current that the database accepts: the operator's step `recover`.
+//!
+//! Labels and database part where a rotation is cancelled or a label is taken off behind `setSecret`, and where a database
+//! is restored from a snapshot. [`Search`] decides which versions are tried and in which order; [`run`] carries it out and
+//! moves `AWSCURRENT` to the one that opens the database. No password is changed, and where none is accepted, no label.
+
+mod search;
+
+use std::fmt;
+
+use aurora::{Credentials, LoginError};
+use secrets::{DatabaseSecret, SecretDescription, SecretsError, SecretsManager, Stage, Version};
+use serde::{Deserialize, Serialize};
+use startup::metrics::Metrics;
+use tokio::time::Instant;
+
+use crate::database::{Answer, Database, PlaintextRefused};
+use crate::decide::{Login, Value};
+use crate::error::RotationError;
+use crate::step::Progress;
+
+pub use search::{Fruitless, Next, Origin, Search};
+
+/// How often the search starts anew because somebody else moves `AWSCURRENT` meanwhile.
+const MOVES: u32 = 3;
+
+/// What was done, or would be; serialises as the reply of the function's step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Whether nothing was changed.
+    pub dry_run: bool,
+    /// ARN of the secret.
+    pub secret_arn: String,
+    /// What became of `AWSCURRENT`.
+    pub current: Current,
+    /// The version that the database accepts.
+    pub version_id: String,
+    /// How that version was found: its label, or `without a label`.
+    pub found: String,
+    /// The version that had `AWSCURRENT` before.
+    pub current_before: Option<String>,
+    /// Logins that the database refused on the way.
+    pub refused_logins: u32,
+    /// What is left to do, with the command that does it.
+    pub next: Option<String>,
+}
+
+/// What became of `AWSCURRENT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Current {
+    /// The database accepts the version that has it.
+    Kept,
+    /// It was moved to the version that the database accepts, or would be.
+    Moved,
+}
+
+/// Why no version was made current, by what the operator does next. No label was moved.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecoverError {
+    /// The database refuses every version that may be tried: have the password set to what a version holds.
+    #[error(
+        "no label was moved, because the database refuses every version that was tried{}; {}",
+        told(fruitless),
+        repair(secret_id)
+    )]
+    NothingAccepted {
+        /// The secret.
+        secret_id: String,
+        /// What was tried.
+        fruitless: Fruitless,
+    },
+    /// No version holds a database secret: put one.
+    #[error(
+        "no version holds a database secret, put one with the password that the database has: {0}"
+    )]
+    NoUsableVersion(String),
+    /// What answers takes no writes, and may know an older password than the writer: name the writer's host.
+    #[error(
+        "no label was moved, because the server takes no writes and may know an older password than the writer; name the writer's host: {0}"
+    )]
+    ReadOnly(String),
+    /// Somebody else moves `AWSCURRENT`, or a rotation is under way: look again.
+    #[error("`AWSCURRENT` was moved by somebody else meanwhile, look again: {0}")]
+    CurrentMoved(String),
+}
+
+impl RecoverError {
+    /// A stable name for logs and metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NothingAccepted { .. } => "DB_PASSWORD_UNKNOWN",
+            Self::NoUsableVersion(_) => "NO_USABLE_VERSION",
+            Self::ReadOnly(_) => "READ_ONLY_TARGET",
+            Self::CurrentMoved(_) => "CURRENT_CHANGED",
+        }
+    }
+}
+
+/// What a recovery works with.
+pub(crate) struct Recovering<'a> {
+    pub(crate) secrets: &'a SecretsManager,
+    pub(crate) database: &'a Database,
+    pub(crate) secret_id: &'a str,
+    pub(crate) logins_allowed: u32,
+    pub(crate) dry_run: bool,
+    pub(crate) deadline: Instant,
+    pub(crate) progress: &'a Progress,
+}
+
+impl Recovering<'_> {
+    /// Finds the version that the database accepts and makes it current. Repeating it changes nothing: then the current
+    /// version is the one that is accepted.
+    pub(crate) async fn run(&self) -> Result<Report, RotationError> {
+        for _ in 0..MOVES {
+            self.progress.doing.set("read the labels");
+            let description = self.secrets.describe(self.secret_id).await?;
+            let mut search = Search::new(&description.versions, self.logins_allowed);
+            let version_id = self.search(&mut search).await?;
+            let report = self.report(&description, &search, version_id);
+            if report.current == Current::Kept || self.dry_run {
+                return Ok(report);
+            }
+            self.progress.doing.set("move `AWSCURRENT`");
+            let from = report.current_before.as_deref();
+            match self
+                .secrets
+                .move_current(self.secret_id, &report.version_id, from)
+                .await
+            {
+                Ok(()) => return Ok(report),
+                Err(SecretsError::InvalidParameter(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(RecoverError::CurrentMoved(self.secret_id.to_owned()).into())
+    }
+
+    /// Returns the version that the database accepts.
+    pub(crate) async fn search(&self, search: &mut Search) -> Result<String, RotationError> {
+        loop {
+            match search.next() {
+                Next::Read(version_id) => {
+                    self.progress.doing.set("read the secret");
+                    let value = self.read(&version_id).await?;
+                    search.read(&version_id, value);
+                }
+                Next::LogIn(version_id) => {
+                    self.progress.doing.set("log in to the database");
+                    if let Some(secret) = search.secret(&version_id) {
+                        let login = self.log_in(secret).await?;
+                        search.logged_in(&version_id, login);
+                    }
+                }
+                Next::List => {
+                    self.progress.doing.set("list the versions");
+                    match self.secrets.versions(self.secret_id, true).await {
+                        Ok(versions) => search.listed(Some(&versions)),
+                        Err(SecretsError::AccessDenied(_)) => search.listed(None),
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                Next::Accepted(version_id) => return Ok(version_id),
+                Next::Nothing(fruitless) if fruitless.login.is_none() => {
+                    return Err(RecoverError::NoUsableVersion(self.secret_id.to_owned()).into());
+                }
+                Next::Nothing(fruitless) => {
+                    return Err(RecoverError::NothingAccepted {
+                        secret_id: self.secret_id.to_owned(),
+                        fruitless,
+                    }
+                    .into());
+                }
+            }
+        }
+    }
+
+    async fn read(&self, version_id: &str) -> Result<Value, SecretsError> {
+        let found = self
+            .secrets
+            .find(self.secret_id, Version::Id(version_id))
+            .await?;
+        let text = found.as_ref().and_then(|value| value.text().ok());
+        // What is no database secret opens none.
+        Ok(match text.map(DatabaseSecret::parse) {
+            Some(Ok(secret)) => Value::Read(Box::new(secret)),
+            Some(Err(_)) | None => Value::Absent,
+        })
+    }
+
+    async fn log_in(&self, secret: &DatabaseSecret) -> Result<Login, RotationError> {
+        let tls = self
+            .database
+            .tls(secret.ssl)
+            .map_err(|PlaintextRefused| RotationError::PlaintextRefused)?;
+        let credentials = Credentials {
+            username: secret.username.clone(),
+            password: secret.password.clone(),
+        };
+        let target = self.database.target(secret);
+        self.progress.logins.set(self.progress.logins.get() + 1);
+        let answer = self
+            .database
+            .log_in(&target, &credentials, tls, self.deadline)
+            .await?;
+        let session = match answer {
+            Answer::Accepted(session) => session,
+            Answer::Refused(error) => {
+                self.refused(&error);
+                return Ok(Login::Refused);
+            }
+        };
+        // A reader that lags behind still accepts what the writer has forgotten.
+        let read_only = aurora::server::is_read_only(&session.client)
+            .await
+            .map_err(|source| RotationError::Statement {
+                doing: "ask the server whether it takes writes",
+                source,
+            })?;
+        if read_only {
+            return Err(RecoverError::ReadOnly(target.host).into());
+        }
+        Ok(Login::Accepted)
+    }
+
+    fn refused(&self, error: &LoginError) {
+        tracing::debug!(sqlstate = error.sqlstate(), "login refused");
+        self.progress
+            .refused_logins
+            .set(self.progress.refused_logins.get() + 1);
+    }
+
+    fn report(
+        &self,
+        description: &SecretDescription,
+        search: &Search,
+        version_id: String,
+    ) -> Report {
+        let current_before = description.version_with(Stage::Current).map(str::to_owned);
+        let found = search.origin(&version_id);
+        Report {
+            dry_run: self.dry_run,
+            secret_arn: description.arn.clone(),
+            current: if current_before.as_deref() == Some(&version_id) {
+                Current::Kept
+            } else {
+                Current::Moved
+            },
+            next: next(description, &version_id),
+            found: found.map_or_else(String::new, |origin| origin.to_string()),
+            version_id,
+            current_before,
+            refused_logins: self.progress.refused_logins.get(),
+        }
+    }
+}
+
+/// What is left to do once `current` is current.
+fn next(description: &SecretDescription, current: &str) -> Option<String> {
+    let arn = &description.arn;
+    let pending = description
+        .version_with(Stage::Pending)
+        .filter(|pending| *pending != current);
+    match (pending, description.rotation_enabled) {
+        // It also switches rotation on.
+        (Some(pending), Some(_)) => Some(format!(
+            "a rotation stopped before its end, let it go on: aws secretsmanager rotate-secret --secret-id {arn} --client-request-token {pending}"
+        )),
+        (_, Some(false)) => {
+            let function = description.rotation_function_arn.as_deref();
+            Some(format!(
+                "rotation is switched off, switch it on: turnkeep rotate --secret {arn} --function {} --wait",
+                function.unwrap_or("ARN")
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// What an operator does when nobody knows the password.
+pub(crate) fn repair(secret_id: &str) -> String {
+    format!(
+        "have the master user set it to what the current version holds: turnkeep create-tables --secret {secret_id} --master-secret ID; an expired role, or one that may not log in, refuses every password: turnkeep preflight --secret {secret_id}"
+    )
+}
+
+fn told(fruitless: &Fruitless) -> String {
+    let user = fruitless
+        .login
+        .as_ref()
+        .map_or_else(String::new, |(username, host)| {
+            format!(" for user `{username}` on {host}")
+        });
+    let unlabelled = match fruitless.unlabelled {
+        Some(number) => format!("{number} version(s) have no label"),
+        None => "versions without a label were not tried: they may not be listed, or none of them is to be".to_owned(),
+    };
+    format!(
+        "{user} ({} refused login(s); {unlabelled})",
+        fruitless.refused
+    )
+}
+
+impl Report {
+    /// The word for the log, and what a program branches on.
+    pub fn outcome(&self) -> &'static str {
+        match (self.current, self.dry_run) {
+            (Current::Kept, _) => "nothing_to_recover",
+            (Current::Moved, true) => "planned",
+            (Current::Moved, false) => "recovered",
+        }
+    }
+}
+
+impl Report {
+    /// Adds what alarms watch: a label that had to be moved by hand.
+    pub(crate) fn measure(&self, metrics: &mut Metrics) {
+        if self.outcome() == "recovered" {
+            metrics.count("Recovered", 1);
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            version_id,
+            found,
+            refused_logins,
+            ..
+        } = self;
+        let becomes = match (self.current, self.dry_run) {
+            (Current::Kept, _) => "is current already",
+            (Current::Moved, true) => "would be made current",
+            (Current::Moved, false) => "was made current",
+        };
+        write!(
+            f,
+            "the database accepts version {version_id} ({found}), which {becomes}; refused logins before: {refused_logins}"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn description(enabled: Option<bool>, versions: &[(&str, &str)]) -> SecretDescription {
+        let mut description = SecretDescription::default();
+        description.arn = "arn:app".to_owned();
+        description.rotation_enabled = enabled;
+        description.rotation_function_arn = enabled.map(|_| "arn:function".to_owned());
+        let versions = versions.iter();
+        let versions = versions.map(|(id, label)| ((*id).to_owned(), vec![(*label).to_owned()]));
+        description.versions = BTreeMap::from_iter(versions);
+        description
+    }
+
+    #[track_caller]
+    fn check_next(enabled: Option<bool>, pending: Option<&str>, expected: Option<&str>) {
+        let labels: Vec<_> = pending.map(|id| (id, "AWSPENDING")).into_iter().collect();
+        let found = next(&description(enabled, &labels), "v2");
+        match expected {
+            Some(part) => assert!(
+                found.as_ref().is_some_and(|next| next.contains(part)),
+                "{found:?}"
+            ),
+            None => assert_eq!(found, None),
+        }
+    }
+
+    #[test]
+    fn what_is_left_to_do_is_named() {
+        check_next(Some(true), None, None);
+        check_next(None, None, None);
+        check_next(Some(true), Some("v2"), None);
+        check_next(Some(true), Some("v3"), Some("--client-request-token v3"));
+        check_next(Some(false), Some("v3"), Some("--client-request-token v3"));
+        check_next(
+            Some(false),
+            Some("v2"),
+            Some("--function arn:function --wait"),
+        );
+    }
+
+    #[test]
+    fn what_was_tried_in_vain_is_told_with_the_repair() {
+        let error = |fruitless| RecoverError::NothingAccepted {
+            secret_id: "app".to_owned(),
+            fruitless,
+        };
+        let fruitless = Fruitless {
+            login: Some(("ial_app".to_owned(), "db".to_owned())),
+            refused: 3,
+            unlabelled: Some(0),
+        };
+        insta::assert_snapshot!(error(fruitless.clone()), @"no label was moved, because the database refuses every version that was tried for user `ial_app` on db (3 refused login(s); 0 version(s) have no label); have the master user set it to what the current version holds: turnkeep create-tables --secret app --master-secret ID; an expired role, or one that may not log in, refuses every password: turnkeep preflight --secret app");
+        let denied = Fruitless {
+            unlabelled: None,
+            ..fruitless
+        };
+        assert!(error(denied).to_string().contains("may not be listed"));
+    }
+
+    #[test]
+    fn it_reads_as_json_and_as_a_line() {
+        let report = Report {
+            dry_run: false,
+            secret_arn: "arn:app".to_owned(),
+            current: Current::Moved,
+            version_id: "v3".to_owned(),
+            found: "AWSPENDING".to_owned(),
+            current_before: Some("v2".to_owned()),
+            refused_logins: 1,
+            next: None,
+        };
+        let json = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+        insta::assert_snapshot!(json, @r#"{"dry_run":false,"secret_arn":"arn:app","current":"moved","version_id":"v3","found":"AWSPENDING","current_before":"v2","refused_logins":1,"next":null}"#);
+        insta::assert_snapshot!(report, @"the database accepts version v3 (AWSPENDING), which was made current; refused logins before: 1");
+        assert_eq!(report.outcome(), "recovered");
+        let planned = Report {
+            dry_run: true,
+            ..report
+        };
+        assert_eq!(planned.outcome(), "planned");
+    }
+}
