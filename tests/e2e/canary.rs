@@ -72,7 +72,7 @@ async fn no_log_holds_a_password_or_a_message() {
     system.rotate().await;
     let broken = json!({"Step": "createSecret", "SecretId": SECRET, "ClientRequestToken": "nobodys-token-0000000000000000000000", "RotationToken": spoken});
     system.refused(ROTATION, &broken).await;
-    for step in ["audit", "recover"] {
+    for step in ["audit", "preflight", "recover"] {
         let order = json!({"Step": step, "SecretId": SECRET});
         system.invoke(ROTATION, &order).await;
     }
@@ -82,6 +82,7 @@ async fn no_log_holds_a_password_or_a_message() {
         &["-vv", "create-tables"],
         &["-vv", "rotate", "--wait"],
         &["-vv", "audit"],
+        &["-vv", "preflight"],
         &["-vv", "recover"],
     ] {
         system.turnkeep(arguments).await;

@@ -1,6 +1,7 @@
 //! The operator's steps of `secret-rotation`, by direct invoke and through `turnkeep`.
 
 mod audit;
+mod preflight;
 mod recover;
 
 use std::process::Output;

@@ -15,6 +15,13 @@ pub const STATEMENTS: &[&str] = &[
     LIMIT_TRANSACTION,
     LOCK_ROLE,
     ROLE_FACTS,
+    ACCOUNT,
+    MAY_ADMINISTER,
+    REPAIR_EXPIRY,
+    REPAIR_CONNECTION_LIMIT,
+    REPAIR_PASSWORD_COMMANDS,
+    REPAIR_ADMINISTRATOR,
+    REPAIR_DATABASE,
     SET_PASSWORD,
     SET_ROLE,
     SET_LOCAL_ROLE,
@@ -69,6 +76,36 @@ pub(crate) const ROLE_FACTS: &str = "\
 SELECT rolcanlogin, rolconnlimit, \
        CASE WHEN isfinite(rolvaliduntil) THEN extract(epoch FROM rolvaliduntil - now())::int8 END \
   FROM pg_roles WHERE rolname = $1";
+
+/// `rds.restrict_password_commands` and `rds_password` exist on Amazon RDS alone; elsewhere both count as absent. A setting's
+/// truth is written as whoever set it wrote it.
+pub(crate) const ACCOUNT: &str = "\
+SELECT CASE WHEN isfinite(me.rolvaliduntil) \
+            THEN extract(epoch FROM me.rolvaliduntil - now())::int8 END, \
+       me.rolconnlimit, \
+       (SELECT count(*) FROM pg_stat_activity AS a WHERE a.usename = me.rolname), \
+       current_setting('password_encryption') = 'md5', \
+       lower(coalesce(current_setting('rds.restrict_password_commands', true), '')) \
+           IN ('on', 'true', '1', 'yes') \
+       AND NOT coalesce(pg_has_role(me.oid, p.oid, 'MEMBER'), false) \
+  FROM pg_roles AS me \
+  LEFT JOIN pg_roles AS p ON p.rolname = 'rds_password' \
+ WHERE me.rolname = session_user";
+
+/// `$1` role.
+pub(crate) const MAY_ADMINISTER: &str = "\
+SELECT me.rolsuper OR me.rolcreaterole \
+       AND (current_setting('server_version_num')::int4 < 160000 \
+            OR pg_has_role(me.oid, r.oid, 'MEMBER WITH ADMIN OPTION')) \
+  FROM pg_roles AS r, pg_roles AS me \
+ WHERE r.rolname = $1 AND me.rolname = current_user";
+
+/// What an administrator is told to run.
+pub(crate) const REPAIR_EXPIRY: &str = "ALTER ROLE {role} VALID UNTIL 'infinity'";
+pub(crate) const REPAIR_CONNECTION_LIMIT: &str = "ALTER ROLE {role} CONNECTION LIMIT -1";
+pub(crate) const REPAIR_PASSWORD_COMMANDS: &str = "GRANT rds_password TO {role}";
+pub(crate) const REPAIR_ADMINISTRATOR: &str = "GRANT {role} TO {administrator} WITH ADMIN OPTION";
+pub(crate) const REPAIR_DATABASE: &str = "CREATE DATABASE {database}";
 
 /// Takes no parameters; `{verifier}` is a literal without anything to escape.
 pub(crate) const SET_PASSWORD: &str = "ALTER ROLE {role} PASSWORD {verifier}";
@@ -195,6 +232,7 @@ pub fn sample(statement: &str) -> String {
         &[
             ("role", Fill::Identifier("sample_role")),
             ("owner", Fill::Identifier("sample_owner")),
+            ("administrator", Fill::Identifier("sample_administrator")),
             ("group", Fill::Identifier("sample_group")),
             ("schema", Fill::Identifier("public")),
             ("database", Fill::Identifier("sample_database")),

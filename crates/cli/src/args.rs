@@ -101,6 +101,12 @@ pub(crate) enum Verb {
     /// It asks Secrets Manager from here and needs neither the function nor the database
     #[command(after_help = help::AUDIT_EXAMPLES, after_long_help = help::with_document(help::AUDIT_EXAMPLES, help::AUDIT_DOCUMENT))]
     Audit,
+    /// look for what would make a rotation fail, and name the repair of each finding; changes nothing
+    ///
+    /// The rotation function goes the way of a rotation: secret, key, password, network, TLS, login, role, and the master's
+    /// rights where it knows the master's secret
+    #[command(after_help = help::PREFLIGHT_EXAMPLES, after_long_help = help::with_document(help::PREFLIGHT_EXAMPLES, help::PREFLIGHT_DOCUMENT))]
+    Preflight(Preflight),
     /// make the version of the secret current that the database accepts, where labels and database have come apart
     ///
     /// The rotation function tries AWSCURRENT, AWSPENDING, AWSPREVIOUS and then versions without a label. It changes no
@@ -159,6 +165,14 @@ pub(crate) struct Rotate {
     /// days between rotations to set, 1 to 1000
     #[arg(long, value_name = "DAYS", value_parser = |text: &str| number(text, 1_u16, 1000))]
     pub(crate) days: Option<u16>,
+}
+
+/// Options of `preflight`.
+#[derive(Args, Debug)]
+pub(crate) struct Preflight {
+    /// the rotation function; otherwise the one that rotates the secret
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) function: Option<String>,
 }
 
 /// Options of `recover`.
@@ -231,7 +245,7 @@ impl Arguments {
             Verb::Audit if elsewhere || ca_bundle.is_some() => Some(
                 "--host, --port, --dbname and --ca-bundle have no effect here: audit does not ask the database",
             ),
-            Verb::Recover(_) if elsewhere || ca_bundle.is_some() => Some(
+            Verb::Recover(_) | Verb::Preflight(_) if elsewhere || ca_bundle.is_some() => Some(
                 "--host, --port, --dbname and --ca-bundle have no effect here: the function has settings of its own",
             ),
             _ => None,
@@ -371,6 +385,7 @@ mod tests {
             "have no effect with --function",
         );
         check_refused("recover --host h", "settings of its own");
+        check_refused("preflight --ca-bundle f", "settings of its own");
         check_refused("audit --host h", "does not ask the database");
         check_refused("exec", "<CMD>");
     }

@@ -9,7 +9,7 @@ Exit codes:
   4  AWS or the database cannot be reached
   5  AWS denies access, or the database refuses the credentials
   6  test: the database answers, but its tables are not ready
-  7  audit: something needs attention
+  7  audit: something needs attention; preflight: a rotation would fail
 `exec` ends with the program's own code, 128+n after signal n, 126 or 127 if it cannot be started
 
 Environment (an option wins over its variable):
@@ -19,7 +19,7 @@ Environment (an option wins over its variable):
 Examples:
   turnkeep test
   turnkeep create-tables --master-secret rds!cluster-1234 --create-secret --host db.example.com
-  turnkeep rotate --wait
+  turnkeep preflight && turnkeep rotate --wait
   turnkeep audit
   turnkeep exec -- psql -c 'SELECT count(*) FROM conversations'";
 
@@ -49,6 +49,12 @@ Examples:
   turnkeep audit
   turnkeep audit --json | jq -r '.findings[].repair'
   turnkeep audit --secret other || echo 'look after it'";
+
+pub(crate) const PREFLIGHT_EXAMPLES: &str = "\
+Examples:
+  turnkeep preflight
+  turnkeep preflight --function secret-rotation  # the secret has no rotation function yet
+  turnkeep preflight --json | jq -r '.findings[].repair'";
 
 pub(crate) const RECOVER_EXAMPLES: &str = "\
 Examples:
@@ -106,6 +112,11 @@ pub(crate) const AUDIT_DOCUMENT: &str = r#"
  "pending": {"version_id", "age_hours"}: a rotation under way or stopped, or null,
  "deprecated": how many versions have no label, or null if they may not be listed,
  "findings": [{"code", "severity": "warning" or "error", "message", "repair"}]}"#;
+
+pub(crate) const PREFLIGHT_DOCUMENT: &str = r#"
+{"outcome": "ready", "ready_with_warnings" or "not_ready", "secret_id",
+ "findings": [{"code", "severity": "error" (a rotation would fail) or "warning", "message", "repair"}],
+ "unchecked": [what could not be looked at because of a finding]}"#;
 
 pub(crate) const RECOVER_DOCUMENT: &str = r#"
 {"outcome": "nothing_to_recover", "recovered" or "planned", "dry_run", "secret_arn",

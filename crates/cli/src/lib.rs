@@ -86,6 +86,7 @@ async fn verb(
         }
         Verb::Rotate(options) => Box::pin(commands::rotate::run(&access, options, output)),
         Verb::Audit => Box::pin(commands::audit::run(&access, output)),
+        Verb::Preflight(options) => Box::pin(commands::preflight::run(&access, options, output)),
         Verb::Recover(options) => Box::pin(commands::recover::run(&access, options, output)),
         Verb::Credentials(options) => {
             Box::pin(commands::credentials::run(&access, options, output))

@@ -300,7 +300,7 @@ fn whole(time: Duration, unit: Duration) -> u64 {
     clippy::disallowed_methods,
     reason = "the edge where the ages are counted from; what decides gets the time"
 )]
-fn now() -> OffsetDateTime {
+pub(crate) fn now() -> OffsetDateTime {
     OffsetDateTime::now_utc()
 }
 

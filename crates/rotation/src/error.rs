@@ -325,7 +325,9 @@ mod tests {
                 doing: "change the password",
             },
             OrderError::HostUnknown.into(),
-            EventError::NotInThisVersion("preflight".to_owned()).into(),
+            RecoverError::NoUsableVersion(ARN.to_owned()).into(),
+            RecoverError::ReadOnly("db".to_owned()).into(),
+            RecoverError::CurrentMoved(ARN.to_owned()).into(),
         ]
         .into_iter()
         .map(told)
@@ -342,7 +344,9 @@ mod tests {
         [PLAINTEXT_REFUSED] PLAINTEXT_REFUSED: the secret has `"ssl": false`, but this function requires tls; remove the key, or set `REQUIRE_TLS` to `false`
         [OUT_OF_TIME] OUT_OF_TIME: no time left to change the password
         [HOST_UNKNOWN] HOST_UNKNOWN: no host is known for the database; set `DB_HOST`
-        [STEP_NOT_AVAILABLE] STEP_NOT_AVAILABLE: the step `preflight` is not in this version, accepted: `createSecret`, `setSecret`, `testSecret`, `finishSecret`, `migrate`, `audit` or `recover`
+        [NO_USABLE_VERSION] NO_USABLE_VERSION: no version holds a database secret, put one with the password that the database has: arn:aws:secretsmanager:us-east-1:000000000000:secret:app-AbCdEf
+        [READ_ONLY_TARGET] READ_ONLY_TARGET: no label was moved, because the server takes no writes and may know an older password than the writer; name the writer's host: db
+        [CURRENT_CHANGED] CURRENT_CHANGED: `AWSCURRENT` was moved by somebody else meanwhile, look again: arn:aws:secretsmanager:us-east-1:000000000000:secret:app-AbCdEf
         "#);
     }
 }

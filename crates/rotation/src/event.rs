@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-pub use operator::{AuditEvent, MigrateEvent, RecoverEvent};
+pub use operator::{AuditEvent, MigrateEvent, PreflightEvent, RecoverEvent};
 
 /// One invocation's order.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub enum Event {
     Audit(AuditEvent),
     /// The operator's step `recover`.
     Recover(RecoverEvent),
+    /// The operator's step `preflight`.
+    Preflight(PreflightEvent),
 }
 
 /// What Secrets Manager sends for each step of a rotation.
@@ -46,11 +48,6 @@ pub enum EventError {
     /// A field is no text of printable ASCII characters.
     #[error("\"{0}\" contains invalid characters.")]
     Invalid(&'static str),
-    /// An operator's step that this version does not have.
-    #[error(
-        "the step `{0}` is not in this version, accepted: `createSecret`, `setSecret`, `testSecret`, `finishSecret`, `migrate`, `audit` or `recover`"
-    )]
-    NotInThisVersion(String),
 }
 
 impl EventError {
@@ -58,7 +55,6 @@ impl EventError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Missing(_) | Self::Invalid(_) => "INVALID_EVENT",
-            Self::NotInThisVersion(_) => "STEP_NOT_AVAILABLE",
         }
     }
 }
@@ -77,7 +73,7 @@ impl Event {
             Some("migrate") => return fields.migrate().map(Self::Migrate),
             Some("audit") => Some(Fields::audit as fn(Fields) -> Result<Self, EventError>),
             Some("recover") => Some(Fields::recover as _),
-            Some(name @ "preflight") => return Err(EventError::NotInThisVersion(name.to_owned())),
+            Some("preflight") => Some(Fields::preflight as _),
             _ => None,
         };
         match operators {
@@ -98,6 +94,7 @@ impl Event {
             Self::Migrate(event) => &event.secret_id,
             Self::Audit(event) => &event.secret_id,
             Self::Recover(event) => &event.secret_id,
+            Self::Preflight(event) => &event.secret_id,
         }
     }
 
@@ -108,6 +105,7 @@ impl Event {
             Self::Migrate(_) => "migrate",
             Self::Audit(_) => "audit",
             Self::Recover(_) => "recover",
+            Self::Preflight(_) => "preflight",
         }
     }
 
@@ -115,7 +113,7 @@ impl Event {
     pub fn version_id(&self) -> Option<&str> {
         match self {
             Self::Rotation(event) => Some(&event.version_id),
-            Self::Migrate(_) | Self::Audit(_) | Self::Recover(_) => None,
+            Self::Migrate(_) | Self::Audit(_) | Self::Recover(_) | Self::Preflight(_) => None,
         }
     }
 }

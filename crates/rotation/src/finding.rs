@@ -37,6 +37,18 @@ impl Finding {
             repair: repair.into(),
         }
     }
+
+    /// Something that makes none fail yet.
+    pub(crate) fn warning(
+        code: &str,
+        message: impl Into<String>,
+        repair: impl Into<String>,
+    ) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(code, message, repair)
+        }
+    }
 }
 
 impl fmt::Display for Finding {

@@ -108,6 +108,9 @@ impl Rotation {
             Event::Recover(event) => {
                 Box::pin(operator::recover(self, event, deadline, progress)).await
             }
+            Event::Preflight(event) => {
+                Ok(Box::pin(operator::preflight(self, event, deadline, progress)).await)
+            }
         };
         let reply = reply?;
         for finding in reply.findings() {

@@ -3,7 +3,7 @@
 //! A drop-in for AWS's function for PostgreSQL with a single user: it takes the same event, environment and secret, moves
 //! the same labels and reports the same errors. Start reading at [`decide`], which holds every decision and touches
 //! nothing; [`Rotation`] carries the decisions out against Secrets Manager and the database. [`migrate`] is the operator's
-//! step that makes roles and tables, [`audit`] the one that looks after labels and ages, [`recover`] the one that repairs them; the command `turnkeep` calls them
+//! step that makes roles and tables, [`audit`] the one that looks after labels and ages, [`recover`] the one that repairs them, [`preflight`] the one that finds what would make a rotation fail; the command `turnkeep` calls them
 //! too.
 //!
 //! Nothing is kept between two invocations: neither a secret nor a connection.
@@ -18,6 +18,7 @@ pub mod finding;
 mod handler;
 pub mod migrate;
 mod operator;
+pub mod preflight;
 pub mod recover;
 mod step;
 

@@ -10,13 +10,15 @@ use tokio::time::Instant;
 
 use crate::audit;
 use crate::error::RotationError;
-use crate::event::{AuditEvent, MigrateEvent, RecoverEvent};
+use crate::event::{AuditEvent, MigrateEvent, PreflightEvent, RecoverEvent};
 use crate::finding::Finding;
 use crate::handler::Rotation;
+use crate::preflight;
 use crate::recover::{self, Recovering};
 use crate::step::Progress;
 
 pub use migrate::OrderError;
+pub(crate) use migrate::{credentials, read, target};
 
 /// What an operator's step answers; serialises as the report of the one that was asked for.
 #[derive(Clone, Debug, Serialize)]
@@ -29,10 +31,9 @@ pub enum Reply {
     Audited(audit::Report),
     /// Of `recover`.
     Recovered(recover::Report),
+    /// Of `preflight`.
+    Looked(preflight::Report),
 }
-
-/// How many versions without a label may be tried with a login.
-const LOGINS_ALLOWED: u32 = 5;
 
 /// Sets up or migrates the database.
 pub(crate) async fn migrate(
@@ -63,16 +64,43 @@ pub(crate) async fn recover(
     deadline: Instant,
     progress: &Progress,
 ) -> Result<Reply, RotationError> {
-    let recovering = Recovering {
-        secrets: &rotation.secrets,
-        database: &rotation.database,
-        secret_id: &event.secret_id,
-        logins_allowed: LOGINS_ALLOWED,
-        dry_run: event.dry_run,
+    let recovering = recovering(
+        rotation,
+        &event.secret_id,
+        event.dry_run,
         deadline,
         progress,
-    };
+    );
     recovering.run().await.map(Reply::Recovered)
+}
+
+/// Looks for what would make a rotation fail.
+pub(crate) async fn preflight(
+    rotation: &Rotation,
+    event: &PreflightEvent,
+    deadline: Instant,
+    progress: &Progress,
+) -> Reply {
+    Reply::Looked(preflight::run(rotation, &event.secret_id, deadline, progress).await)
+}
+
+/// A recovery of a secret with what this function has.
+pub(crate) fn recovering<'a>(
+    rotation: &'a Rotation,
+    secret_id: &'a str,
+    dry_run: bool,
+    deadline: Instant,
+    progress: &'a Progress,
+) -> Recovering<'a> {
+    Recovering {
+        secrets: &rotation.secrets,
+        database: &rotation.database,
+        secret_id,
+        logins_allowed: rotation.config.recovery_versions,
+        dry_run,
+        deadline,
+        progress,
+    }
 }
 
 impl Reply {
@@ -83,6 +111,7 @@ impl Reply {
             Self::Migrated(_) => "migrated",
             Self::Audited(report) => report.outcome(),
             Self::Recovered(report) => report.outcome(),
+            Self::Looked(report) => report.outcome(),
         }
     }
 
@@ -91,6 +120,7 @@ impl Reply {
         match self {
             Self::Migrated(_) | Self::Recovered(_) => &[],
             Self::Audited(report) => &report.findings,
+            Self::Looked(report) => &report.findings,
         }
     }
 
@@ -100,6 +130,7 @@ impl Reply {
             Self::Migrated(_) => {}
             Self::Audited(report) => report.measure(metrics),
             Self::Recovered(report) => report.measure(metrics),
+            Self::Looked(report) => report.measure(metrics),
         }
     }
 }
@@ -110,6 +141,7 @@ impl fmt::Display for Reply {
             Self::Migrated(report) => report.fmt(f),
             Self::Audited(report) => report.fmt(f),
             Self::Recovered(report) => report.fmt(f),
+            Self::Looked(report) => report.fmt(f),
         }
     }
 }

@@ -12,6 +12,7 @@ mod error;
 mod login;
 mod members;
 mod password;
+mod problem;
 mod python;
 mod secret;
 mod stage;
@@ -22,6 +23,7 @@ pub use document::{DatabaseSecret, DocumentError, Ssl};
 pub use error::{Failure, Retry, SecretsError};
 pub use login::LoginSecret;
 pub use password::{MINIMUM_BITS, PasswordError, PasswordRules, PasswordSettings};
+pub use problem::Problem;
 pub use secret::{
     Created, Replica, Replication, RotateRequest, RotationRules, RotationToken, SecretDescription,
     SecretValue, Version, VersionInfo,

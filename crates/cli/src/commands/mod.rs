@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod create_tables;
 pub(crate) mod credentials;
 pub(crate) mod exec;
+pub(crate) mod preflight;
 pub(crate) mod recover;
 pub(crate) mod rotate;
 pub(crate) mod test;

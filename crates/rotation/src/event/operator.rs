@@ -37,6 +37,14 @@ pub struct RecoverEvent {
     pub dry_run: bool,
 }
 
+/// The order to look for what would make a rotation fail; serialises as the event of a direct invoke.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "Step", rename = "preflight", rename_all = "PascalCase")]
+pub struct PreflightEvent {
+    /// Name or ARN of the secret.
+    pub secret_id: String,
+}
+
 impl Fields {
     pub(super) fn migrate(self) -> Result<MigrateEvent, EventError> {
         Ok(MigrateEvent {
@@ -59,6 +67,11 @@ impl Fields {
             dry_run: self.dry_run()?,
             secret_id: text("SecretId", self.secret_id)?,
         }))
+    }
+
+    pub(super) fn preflight(self) -> Result<Event, EventError> {
+        let secret_id = text("SecretId", self.secret_id)?;
+        Ok(Event::Preflight(PreflightEvent { secret_id }))
     }
 
     /// Anything but a truth value is refused: who writes `"true"` wants nothing to be changed.
@@ -113,11 +126,16 @@ mod tests {
             r#"{"DryRun":true,"SecretId":"app","Step":"recover"}"#,
         );
         assert!(matches!(read, Event::Recover(read) if read == order));
+        let order = PreflightEvent {
+            secret_id: "app".to_owned(),
+        };
+        let read = check_read(&order, r#"{"SecretId":"app","Step":"preflight"}"#);
+        assert!(matches!(read, Event::Preflight(read) if read == order));
     }
 
     #[test]
     fn a_schedule_need_not_name_the_secret() {
-        for step in ["audit", "recover"] {
+        for step in ["audit", "recover", "preflight"] {
             let event = parse(&json!({"Step": step}), Some("ours")).unwrap();
             assert_eq!((event.step(), event.secret_id()), (step, "ours"));
             let named = json!({"Step": step, "SecretId": "app"});

@@ -65,23 +65,21 @@ pub(crate) async fn migrate(
     } = rotation;
     let master_id = master_secret(config, event)?;
     progress.doing.set("read the secrets");
-    let application = read(
-        secrets
-            .get(&event.secret_id, Version::Stage(Stage::Current))
-            .await?,
-        Stage::Current,
-    )?;
+    let application = secrets
+        .get(&event.secret_id, Version::Stage(Stage::Current))
+        .await?;
+    let application = read(&application, Stage::Current)?;
     // Half a rotation must not keep the database from being set up: a pending version that cannot be used counts as none.
     let pending = secrets
         .find(&event.secret_id, Version::Stage(Stage::Pending))
         .await?
-        .and_then(|value| read(value, Stage::Pending).ok())
+        .and_then(|value| read(&value, Stage::Pending).ok())
         .filter(|pending| pending.stands_in_for(&application));
     let master = match master_id {
-        Some(id) => Some(read(
-            secrets.get(id, Version::Stage(Stage::Current)).await?,
-            Stage::Current,
-        )?),
+        Some(id) => {
+            let value = secrets.get(id, Version::Stage(Stage::Current)).await?;
+            Some(read(&value, Stage::Current)?)
+        }
         None => None,
     };
     let target = target(config, &application, master.as_ref())?;
@@ -132,7 +130,7 @@ fn master_secret<'a>(
 
 /// Where the database is. The master's password goes to the configured host or to the one in the master's own secret, and
 /// never to one that only the application's secret names.
-fn target(
+pub(crate) fn target(
     config: &Config,
     application: &LoginSecret,
     master: Option<&LoginSecret>,
@@ -166,19 +164,19 @@ fn target(
     })
 }
 
-fn read(value: SecretValue, stage: Stage) -> Result<LoginSecret, RotationError> {
+pub(crate) fn read(value: &SecretValue, stage: Stage) -> Result<LoginSecret, RotationError> {
     value
         .text()
         .and_then(LoginSecret::parse)
         .map_err(|source| RotationError::Unusable {
             stage,
-            secret_id: value.arn,
-            version_id: value.version_id,
+            secret_id: value.arn.clone(),
+            version_id: value.version_id.clone(),
             source,
         })
 }
 
-fn credentials(secret: &LoginSecret) -> Credentials {
+pub(crate) fn credentials(secret: &LoginSecret) -> Credentials {
     Credentials {
         username: secret.username.clone(),
         password: secret.password.clone(),
