@@ -14,6 +14,7 @@
     reason = "a panic is how a test fails; clippy knows tests only by their attribute, not what they call"
 )]
 
+mod alternating;
 mod canary;
 mod capture;
 mod capture_faults;

@@ -1,6 +1,6 @@
 //! Every statement of the product is one that the server understands.
 
-use aurora::statement::{STATEMENTS, STATEMENTS_SINCE_16, sample};
+use aurora::statement::{STATEMENTS, STATEMENTS_OF_PAIRS, STATEMENTS_SINCE_16, sample};
 use local::{Stack, StackOptions};
 use store::migrate;
 use tokio_postgres::Client;
@@ -42,7 +42,7 @@ async fn the_conversation_databases_statements_fit_its_tables() {
 async fn the_roles_statements_are_understood() {
     let stack = stack().await;
     let client = stack.server().superuser("postgres").await.unwrap();
-    for statement in STATEMENTS {
+    for statement in STATEMENTS.iter().chain(STATEMENTS_OF_PAIRS) {
         prepares(&client, statement, &sample(statement)).await;
     }
     for statement in STATEMENTS_SINCE_16 {

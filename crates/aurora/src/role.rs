@@ -5,6 +5,8 @@
 //! `ADMIN OPTION`, which it gets on those it creates.
 
 mod change;
+mod difference;
+mod pair;
 mod password;
 mod setup;
 mod survey;
@@ -15,6 +17,8 @@ use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 pub use change::{Change, Relation};
+pub use difference::{Difference, Differences, compare};
+pub use pair::{Pair, PairChange, set_alternate_password};
 pub use password::{SetPasswordError, set_password};
 pub use setup::{LoginRole, Roles, SessionLimits, apply, plan};
 
@@ -55,6 +59,34 @@ pub enum RoleError {
         /// The server's message.
         message: String,
     },
+    /// Since PostgreSQL 16 the user logged in may change and grant only roles that it administers: have the statement run
+    /// by the role's creator or by a superuser.
+    #[error("cannot {doing}: {message}; repair it with `{repair}`")]
+    AdminOptionMissing {
+        /// What.
+        doing: &'static str,
+        /// The server's message.
+        message: String,
+        /// The statement that repairs it.
+        repair: String,
+    },
+    /// `rds.restrict_password_commands` leaves passwords to the members of `rds_password` (42501): make the user logged in
+    /// one, or let a master set the password.
+    #[error(
+        "cannot {doing}, because `rds.restrict_password_commands` is on: {message}; make the user a member of `rds_password`"
+    )]
+    PasswordsRestricted {
+        /// What.
+        doing: &'static str,
+        /// The server's message.
+        message: String,
+    },
+    /// A role has the name of the alternate user, but is not the application's: rename it, or the application's user.
+    #[error(
+        "a role that has nothing to do with the current user has the name of its alternate: {}",
+        .0.as_str()
+    )]
+    NotAPair(RoleName),
     /// The deadline passed first, waiting for another transaction or for the server. Nothing was
     /// changed.
     #[error("no time left to {doing}")]
@@ -159,6 +191,12 @@ impl RoleError {
             };
         };
         match meaning {
+            Meaning::PermissionDenied if answer.message().contains("rds_password") => {
+                Self::PasswordsRestricted {
+                    doing,
+                    message: answer.message().to_owned(),
+                }
+            }
             Meaning::PermissionDenied => Self::PermissionDenied {
                 doing,
                 // Since PostgreSQL 16 only the detail says which right is missing; in statements
@@ -183,6 +221,9 @@ impl RoleError {
         match self {
             Self::Name(_) => "ROLE_NAME",
             Self::PermissionDenied { .. } => "ROLE_PERMISSION_DENIED",
+            Self::AdminOptionMissing { .. } => "ADMIN_OPTION_MISSING",
+            Self::PasswordsRestricted { .. } => "PASSWORDS_RESTRICTED",
+            Self::NotAPair(_) => "NOT_A_PAIR",
             Self::TimedOut { .. } => "ROLE_TIMED_OUT",
             Self::CommitUnknown(_) => "ROLE_COMMIT_UNKNOWN",
             Self::Database { .. } => "ROLE_REFUSED",
@@ -193,7 +234,11 @@ impl RoleError {
     /// When the same call may succeed.
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Name(_) | Self::PermissionDenied { .. } => Retry::Never,
+            Self::Name(_)
+            | Self::PermissionDenied { .. }
+            | Self::AdminOptionMissing { .. }
+            | Self::PasswordsRestricted { .. }
+            | Self::NotAPair(_) => Retry::Never,
             Self::TimedOut { .. } | Self::CommitUnknown(_) => Retry::Later,
             Self::Connection { .. } => Retry::Now,
             Self::Database { retry, .. } => *retry,

@@ -1,10 +1,14 @@
 //! All SQL of this crate.
 //!
 //! `{name}` stands for something that PostgreSQL takes no parameter for; it is filled in quoted.
-//! Whoever adds a constant adds it to [`STATEMENTS`] or [`STATEMENTS_SINCE_16`], so that a test prepares
-//! it.
+//! Whoever adds a constant adds it to [`STATEMENTS`], [`STATEMENTS_SINCE_16`] or [`STATEMENTS_OF_PAIRS`], so
+//! that a test prepares it.
+
+pub(crate) mod pair;
 
 use postgres_protocol::escape::{escape_identifier, escape_literal};
+
+pub use pair::STATEMENTS_OF_PAIRS;
 
 /// Every statement that all supported versions of PostgreSQL know, for a test that prepares them.
 /// [`sample`] fills in the names.
@@ -47,7 +51,11 @@ pub const STATEMENTS: &[&str] = &[
 ];
 
 /// The same for what PostgreSQL knows since version 16.
-pub const STATEMENTS_SINCE_16: &[&str] = &[BECOME_MEMBER_SINCE_16, JOIN_GROUP_SINCE_16];
+pub const STATEMENTS_SINCE_16: &[&str] = &[
+    BECOME_MEMBER_SINCE_16,
+    JOIN_GROUP_SINCE_16,
+    JOIN_OWNER_SINCE_16,
+];
 
 /// `pg_is_in_recovery()` is true on an Aurora reader; `transaction_read_only` also where somebody
 /// switched writing off.
@@ -174,7 +182,10 @@ pub(crate) const INHERIT: &str = "ALTER ROLE {role} INHERIT";
 pub(crate) const JOIN_GROUP: &str = "GRANT {group} TO {role}";
 pub(crate) const JOIN_GROUP_SINCE_16: &str = "GRANT {group} TO {role} WITH INHERIT TRUE";
 
-/// `{setting}` is a name out of a fixed list.
+/// Who inherits an owner's privileges need not be able to act as the owner, nor the other way round.
+pub(crate) const JOIN_OWNER_SINCE_16: &str = "GRANT {group} TO {role} WITH INHERIT TRUE, SET TRUE";
+
+/// `{setting}` is a name out of a fixed list, or that of a setting which another role has.
 pub(crate) const LIMIT_SESSIONS: &str = "ALTER ROLE {role} SET {setting} = {value}";
 
 pub(crate) const GRANT_CONNECT: &str = "GRANT CONNECT ON DATABASE {database} TO {role}";
@@ -195,6 +206,7 @@ pub(crate) const GRANT_SEQUENCE: &str = "GRANT USAGE ON SEQUENCE {schema}.{relat
 pub(crate) enum Fill<'a> {
     Identifier(&'a str),
     Literal(&'a str),
+    Literals(&'a [String]),
     Number(u128),
 }
 
@@ -213,6 +225,10 @@ pub(crate) fn fill(statement: &str, values: &[(&str, Fill<'_>)]) -> String {
             filled.push_str(&match value {
                 Fill::Identifier(text) => escape_identifier(text),
                 Fill::Literal(text) => escape_literal(text),
+                Fill::Literals(texts) => {
+                    let literals: Vec<_> = texts.iter().map(|text| escape_literal(text)).collect();
+                    literals.join(", ")
+                }
                 Fill::Number(number) => number.to_string(),
             });
             rest = behind;
@@ -270,7 +286,8 @@ mod tests {
 
     #[test]
     fn every_placeholder_has_an_example() {
-        for statement in STATEMENTS.iter().chain(STATEMENTS_SINCE_16) {
+        let all = STATEMENTS.iter().chain(STATEMENTS_SINCE_16);
+        for statement in all.chain(STATEMENTS_OF_PAIRS) {
             assert!(
                 !sample(statement).replace("'{}'", "").contains('{'),
                 "{statement}"
@@ -280,11 +297,19 @@ mod tests {
 
     #[test]
     fn the_lists_are_complete() {
-        let source = include_str!("statement.rs");
-        let constants = source
-            .lines()
-            .filter(|line| line.starts_with("pub(crate) const "))
-            .count();
-        assert_eq!(STATEMENTS.len() + STATEMENTS_SINCE_16.len(), constants);
+        let constants = |source: &str| {
+            source
+                .lines()
+                .filter(|line| line.starts_with("pub(crate) const "))
+                .count()
+        };
+        assert_eq!(
+            STATEMENTS.len() + STATEMENTS_SINCE_16.len(),
+            constants(include_str!("statement.rs"))
+        );
+        assert_eq!(
+            STATEMENTS_OF_PAIRS.len(),
+            constants(include_str!("statement/pair.rs"))
+        );
     }
 }

@@ -97,7 +97,7 @@ pub enum Relation {
 }
 
 /// From this version on a member has options of its own, and who creates a role is no member of it.
-const MEMBERSHIP_OPTIONS: i32 = 160_000;
+pub(super) const MEMBERSHIP_OPTIONS: i32 = 160_000;
 
 impl Change {
     /// For an error message: "cannot .."; without names, which the server's message has.

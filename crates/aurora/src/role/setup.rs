@@ -108,7 +108,7 @@ pub async fn apply(client: &mut Client, roles: &Roles) -> Result<Vec<Change>, Ro
 /// Whether somebody else made the same change at the same moment, so that another look finds it made:
 /// the role (42710, or 23505 from the index of role names), a membership (23505), or the row of a role,
 /// which [`crate::state`] knows for a conflict.
-fn is_in_the_way(error: &RoleError) -> bool {
+pub(super) fn is_in_the_way(error: &RoleError) -> bool {
     matches!(
         error,
         RoleError::Database { sqlstate, retry, .. }
