@@ -5,69 +5,19 @@ use std::ops::Range;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
-use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::members::Members;
 use crate::python;
 
-/// Why a document cannot be used, in the words of AWS's rotation functions ("the reference").
-///
-/// [`DocumentError::error_type`] and [`DocumentError::reference_message`] give what the reference
-/// reports as `errorType` and `errorMessage`.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum DocumentError {
-    /// Python's `KeyError`: something is missing, or `engine` is not one of PostgreSQL's.
-    #[error("{0}")]
-    Key(String),
-    /// Python's `ValueError`: something is there with a value that cannot be used.
-    #[error("{0}")]
-    Value(String),
-    /// Python's `ValueError` too, whose message does not say what it is about.
-    #[error("{name} is not usable, a whole number is accepted: {message}")]
-    Number {
-        /// The key or the setting.
-        name: &'static str,
-        /// The reference's message.
-        message: String,
-    },
-    /// The text is not JSON. Only the position is told, for the text is secret.
-    #[error("secret is not valid json: line {line} column {column}")]
-    NotJson {
-        /// From 1.
-        line: usize,
-        /// From 1.
-        column: usize,
-    },
-}
+mod alternate;
+mod error;
+mod master;
 
-impl DocumentError {
-    /// The exception class that the reference raises.
-    pub const fn error_type(&self) -> &'static str {
-        match self {
-            Self::Key(_) => "KeyError",
-            Self::Value(_) | Self::Number { .. } => "ValueError",
-            Self::NotJson { .. } => "JSONDecodeError",
-        }
-    }
-
-    /// Says what a value that is no number belongs to.
-    pub(crate) fn about(self, name: &'static str) -> Self {
-        match self {
-            Self::Value(message) => Self::Number { name, message },
-            other => other,
-        }
-    }
-
-    /// The message as Python prints it, which puts that of a `KeyError` in quotes.
-    pub fn reference_message(&self) -> String {
-        match self {
-            Self::Key(message) => python::repr(message),
-            Self::Value(message) | Self::Number { message, .. } => message.clone(),
-            Self::NotJson { .. } => self.to_string(),
-        }
-    }
-}
+pub(crate) use alternate::CLONE_SUFFIX;
+pub use alternate::alternate_username;
+pub use error::DocumentError;
+pub use master::MasterSecret;
 
 /// What the secret says about TLS (`ssl`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +30,7 @@ pub enum Ssl {
     Unspecified,
 }
 
-/// A database secret that satisfies the reference's rules for a single user.
+/// A database secret that satisfies the reference's rules for a single user or for alternating users.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct DatabaseSecret {
@@ -103,7 +53,6 @@ pub struct DatabaseSecret {
     /// ARN of the secret of the master user, if the secret names one.
     pub masterarn: Option<String>,
     text: SecretString,
-    password_spans: Vec<Range<usize>>,
 }
 
 const DEFAULT_PORT: u16 = 5432;
@@ -116,42 +65,34 @@ impl DatabaseSecret {
     ///
     /// A `port` that is no number is found here, where the reference finds it at the first login.
     pub fn parse(text: &SecretString) -> Result<Self, DocumentError> {
-        let json = text.expose_secret();
-        let members = Members::parse(json)?.unwrap_or_default();
-
-        let engine = match members.value("engine")? {
-            Some(Value::String(engine)) if ENGINES.contains(&engine.as_str()) => engine,
-            _ => {
-                return Err(DocumentError::Key(
-                    "Database engine must be set to 'postgres' in order to use this rotation lambda"
-                        .to_owned(),
-                ));
-            }
-        };
-        for key in ["host", "username", "password"] {
-            if members.raw(key).is_none() {
-                return Err(missing(key));
-            }
-        }
-        let required = |key| members.string(key)?.ok_or_else(|| missing(key));
-
-        let username = required("username")?;
+        let members = Members::parse(text.expose_secret())?.unwrap_or_default();
+        let engine = engine(&members)?;
+        all_present(&members, &["host", "username", "password"])?;
+        let username = required(&members, "username")?;
         let dbname = match members.raw("dbname") {
-            None => DEFAULT_DBNAME.to_owned(),
-            Some("null") => username.clone(),
-            Some(_) => required("dbname")?,
+            Some("null") => username,
+            _ => dbname(&members)?,
         };
+        Self::read(text, &members, engine, dbname)
+    }
+
+    fn read(
+        text: &SecretString,
+        members: &Members<'_>,
+        engine: String,
+        dbname: String,
+    ) -> Result<Self, DocumentError> {
+        let required = |key| required(members, key);
         Ok(Self {
             engine,
             host: required("host")?,
-            port: port(&members)?.unwrap_or(DEFAULT_PORT),
+            port: port(members)?.unwrap_or(DEFAULT_PORT),
             dbname,
-            username,
+            username: required("username")?,
             password: required("password")?.into(),
-            ssl: ssl(&members)?,
+            ssl: ssl(members)?,
             masterarn: members.filled_string("masterarn")?,
             text: text.clone(),
-            password_spans: members.spans("password", json),
         })
     }
 
@@ -161,15 +102,28 @@ impl DatabaseSecret {
     /// Should the document have several members `password`, all are replaced: readers differ in
     /// which of them counts.
     pub fn with_password(&self, password: &SecretString) -> SecretString {
-        let literal = Zeroizing::new(Value::from(password.expose_secret()).to_string());
+        self.with(&[("password", password.expose_secret())])
+    }
+
+    /// The document with other strings as the values of these keys.
+    fn with(&self, values: &[(&str, &str)]) -> SecretString {
         let old = self.text.expose_secret();
+        let members = self.members();
+        let mut edits: Vec<(Range<usize>, Zeroizing<String>)> = Vec::new();
+        for (key, value) in values {
+            let literal = Zeroizing::new(Value::from(*value).to_string());
+            let spans = members.spans(key, old).into_iter();
+            edits.extend(spans.map(|span| (span, literal.clone())));
+        }
+        edits.sort_by_key(|(span, _)| span.start);
 
         // Sized so that it never grows: a reallocation would leave a copy of the text behind.
-        let mut new = String::with_capacity(old.len() + self.password_spans.len() * literal.len());
+        let literals: usize = edits.iter().map(|(_, literal)| literal.len()).sum();
+        let mut new = String::with_capacity(old.len() + literals);
         let mut copied = 0;
-        for span in &self.password_spans {
+        for (span, literal) in &edits {
             new.push_str(&old[copied..span.start]);
-            new.push_str(&literal);
+            new.push_str(literal);
             copied = span.end;
         }
         new.push_str(&old[copied..]);
@@ -199,6 +153,32 @@ impl DatabaseSecret {
             .ok()
             .flatten()
             .unwrap_or_default()
+    }
+}
+
+fn engine(members: &Members<'_>) -> Result<String, DocumentError> {
+    match members.value("engine")? {
+        Some(Value::String(engine)) if ENGINES.contains(&engine.as_str()) => Ok(engine),
+        _ => Err(DocumentError::Key(
+            "Database engine must be set to 'postgres' in order to use this rotation lambda"
+                .to_owned(),
+        )),
+    }
+}
+
+fn all_present(members: &Members<'_>, keys: &[&str]) -> Result<(), DocumentError> {
+    let absent = keys.iter().find(|key| members.raw(key).is_none());
+    absent.map_or(Ok(()), |key| Err(missing(key)))
+}
+
+fn required(members: &Members<'_>, key: &str) -> Result<String, DocumentError> {
+    members.string(key)?.ok_or_else(|| missing(key))
+}
+
+fn dbname(members: &Members<'_>) -> Result<String, DocumentError> {
+    match members.raw("dbname") {
+        None => Ok(DEFAULT_DBNAME.to_owned()),
+        Some(_) => required(members, "dbname"),
     }
 }
 

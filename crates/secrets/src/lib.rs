@@ -19,7 +19,7 @@ mod stage;
 
 pub use aws_config::SdkConfig;
 pub use client::SecretsManager;
-pub use document::{DatabaseSecret, DocumentError, Ssl};
+pub use document::{DatabaseSecret, DocumentError, MasterSecret, Ssl, alternate_username};
 pub use error::{Failure, Retry, SecretsError};
 pub use login::LoginSecret;
 pub use password::{MINIMUM_BITS, PasswordError, PasswordRules, PasswordSettings};

@@ -5,7 +5,7 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::DocumentError;
-use crate::document::port;
+use crate::document::{CLONE_SUFFIX, port};
 use crate::members::Members;
 
 /// The part of a database secret that a client logs in with.
@@ -27,9 +27,6 @@ pub struct LoginSecret {
     /// Database name, if the secret has one.
     pub dbname: Option<String>,
 }
-
-/// What the alternating-users strategy appends to the name of the second user.
-const CLONE_SUFFIX: &str = "_clone";
 
 impl LoginSecret {
     /// Reads the document of a secret.
