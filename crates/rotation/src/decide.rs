@@ -15,6 +15,7 @@ mod replicas;
 
 use secrets::{DatabaseSecret, Stage};
 
+use known::Reached;
 pub use known::{Change, Known, Labels, Login, Move, Probe, Standing, Store, Value};
 pub use orphan::{Listing, Search};
 pub use refusal::Refusal;
@@ -209,10 +210,10 @@ fn create(known: &Known) -> Result<Action, First> {
 fn set(known: &Known) -> Result<Action, First> {
     let current = usable_current(known)?;
     let pending = usable_pending(known)?;
-    if known.achieved {
+    if known.reached == Reached::End {
         return Ok(Action::Done(Done::SetAndPromoted));
     }
-    if known.committed && !known.fast_promotion {
+    if known.reached == Reached::Change && !known.fast_promotion {
         return Ok(Action::Done(is_set(pending)));
     }
     match known.logins.pending {
@@ -227,7 +228,7 @@ fn set(known: &Known) -> Result<Action, First> {
         }
         Some(Login::Accepted) => return Ok(Action::Done(Done::AlreadySet)),
         // Behind the change as in `finishSecret`.
-        Some(Login::Refused) if known.moves_lost > 0 || known.committed => {
+        Some(Login::Refused) if known.moves_lost > 0 || known.reached == Reached::Change => {
             return Ok(Action::Refuse(not_promoted(known)));
         }
         Some(Login::Refused) if known.changes_unknown >= CHANGES => {
@@ -284,14 +285,14 @@ fn test(known: &Known) -> Result<Action, First> {
     Ok(match known.logins.pending {
         None => Action::LogIn(Stage::Pending),
         Some(Login::Refused) => Action::Refuse(Refusal::PendingRefused),
-        Some(Login::Accepted) if known.achieved => Action::Done(Done::Tested),
+        Some(Login::Accepted) if known.reached == Reached::End => Action::Done(Done::Tested),
         Some(Login::Accepted) => Action::Probe,
     })
 }
 
 fn finish(known: &Known) -> Result<Action, First> {
     usable_pending(known)?;
-    if known.achieved {
+    if known.reached == Reached::End {
         return Ok(Action::Done(Done::Promoted));
     }
     Ok(match known.logins.pending {

@@ -61,7 +61,7 @@ impl Rotating<'_> {
             .with_replicas(Replicas::of(&description))
             .with_recovery(self.config.recovery_versions)
             .with_fast_promotion(self.config.fast_promotion);
-        let give_up = self.database.connect_deadline(self.deadline);
+        let mut give_up = self.database.connect_deadline(self.deadline);
         loop {
             let action = decide(&self.event.step, &known);
             self.progress.doing.set(doing(&action));
@@ -95,7 +95,9 @@ impl Rotating<'_> {
                 Action::Probe => known.probed(self.probe(&known, give_up).await?),
                 Action::AwaitReplicas => {
                     let (labels, replicas) = self.await_replicas().await?;
-                    known.awaited(labels, replicas);
+                    known.waited(labels, replicas);
+                    // The wait was none for the database.
+                    give_up = self.database.connect_deadline(self.deadline);
                 }
                 Action::MoveCurrent { from } => {
                     known.moved(self.move_current(from.as_deref(), &known).await?);

@@ -23,10 +23,7 @@ pub struct Known {
     pub(super) replicas: Replicas,
     /// They were waited for, as long as there was time.
     pub(super) replicas_awaited: bool,
-    /// The password is changed.
-    pub(super) committed: bool,
-    /// What else the step is for is done: the server asked, the label moved.
-    pub(super) achieved: bool,
+    pub(super) reached: Reached,
 }
 
 /// The secret's labels, seen from the version that is being made.
@@ -113,6 +110,16 @@ pub enum Move {
     Lost(Labels),
 }
 
+/// What an invocation has achieved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reached {
+    Nothing,
+    /// The password is changed.
+    Change,
+    /// The server was asked, or the label moved.
+    End,
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Logins {
     pub(super) current: Option<Login>,
@@ -138,8 +145,7 @@ impl Known {
             fast_promotion: false,
             replicas: Replicas::default(),
             replicas_awaited: false,
-            committed: false,
-            achieved: false,
+            reached: Reached::Nothing,
         }
     }
 
@@ -206,7 +212,7 @@ impl Known {
     pub fn changed(&mut self, change: Change) {
         match change {
             Change::Committed => {
-                self.committed = true;
+                self.reached = Reached::Change;
                 self.logins.pending = None;
             }
             Change::Unknown => {
@@ -221,13 +227,13 @@ impl Known {
     /// Adds what the probe brought. After [`Probe::Lost`] the login counts as untried.
     pub fn probed(&mut self, probe: Probe) {
         match probe {
-            Probe::Answered => self.achieved = true,
+            Probe::Answered => self.reached = Reached::End,
             Probe::Lost => self.logins = Logins::default(),
         }
     }
 
     /// Adds what waiting for the replicas brought: how far they and the labels are now.
-    pub fn awaited(&mut self, labels: Labels, replicas: Replicas) {
+    pub fn waited(&mut self, labels: Labels, replicas: Replicas) {
         self.labels = labels;
         self.replicas = replicas;
         self.replicas_awaited = true;
@@ -241,7 +247,7 @@ impl Known {
     /// Adds what moving the label brought. After [`Move::Lost`] the login counts as untried.
     pub fn moved(&mut self, moved: Move) {
         match moved {
-            Move::Moved => self.achieved = true,
+            Move::Moved => self.reached = Reached::End,
             Move::Lost(labels) => {
                 self.labels = labels;
                 self.moves_lost += 1;

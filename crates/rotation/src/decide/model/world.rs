@@ -62,8 +62,8 @@ pub(super) struct Invocation {
     known: Option<Known>,
     effects: usize,
     actions: usize,
-    /// It has the lock on the role and has checked the labels.
-    holds_lock: bool,
+    /// It has the lock on the role; whether the labels allowed the change when it got the lock.
+    lock: Option<bool>,
     /// An operator took the label off between that check and the commit, which is S10 a moment earlier.
     overtaken: bool,
     answer: Option<Answer>,
@@ -97,7 +97,10 @@ impl World {
 
     /// What an operator does who wants to get rid of a rotation. See the module for when nobody does.
     pub(super) fn remove_pending(&mut self, running: &[Invocation]) {
-        if !running.iter().any(Invocation::is_about_to_put) {
+        let may_put = running.iter().any(|invocation| {
+            invocation.is_creating() && self.password(invocation.token).is_none()
+        });
+        if !may_put {
             self.pending = None;
         }
     }
@@ -214,7 +217,7 @@ impl Invocation {
             known: None,
             effects: 0,
             actions: 0,
-            holds_lock: false,
+            lock: None,
             overtaken: false,
             answer: None,
         }
@@ -224,8 +227,8 @@ impl Invocation {
         self.answer.is_none()
     }
 
-    /// Whether it may put a value for labels that it has looked at.
-    fn is_about_to_put(&self) -> bool {
+    /// Whether it has looked at the labels and may put a value for them.
+    fn is_creating(&self) -> bool {
         self.step == "createSecret" && self.known.is_some() && self.answer.is_none()
     }
 
@@ -294,11 +297,12 @@ impl Invocation {
             Action::LogInVersion(id) => {
                 known.logged_in_version(&id, world.accepts(known.version(&id)));
             }
-            Action::ChangePassword(_) | Action::Recover(_) if self.holds_lock => {
+            Action::ChangePassword(_) | Action::Recover(_) if self.lock.is_some() => {
                 self.effects += 1;
                 world.role = world.password(self.token).unwrap();
+                let allowed = may_run(&world.labels(self.token)) == Ok(true);
+                self.overtaken = self.lock == Some(true) && !allowed;
                 self.unlock(world);
-                self.overtaken = may_run(&world.labels(self.token)) != Ok(true);
                 known.changed(if answer_lost {
                     Change::Unknown
                 } else {
@@ -308,8 +312,9 @@ impl Invocation {
             Action::ChangePassword(_) | Action::Recover(_) if world.locked => self.actions -= 1,
             Action::ChangePassword(_) | Action::Recover(_) => {
                 let labels = world.labels(self.token);
-                if may_run(&labels) == Ok(true) {
-                    (self.holds_lock, world.locked) = (true, true);
+                let allowed = may_run(&labels) == Ok(true);
+                if allowed {
+                    (self.lock, world.locked) = (Some(allowed), true);
                 } else {
                     known.changed(Change::Overtaken(labels));
                 }
@@ -336,8 +341,8 @@ impl Invocation {
     }
 
     fn unlock(&mut self, world: &mut World) {
-        if self.holds_lock {
-            (self.holds_lock, world.locked) = (false, false);
+        if self.lock.take().is_some() {
+            world.locked = false;
         }
     }
 }

@@ -65,17 +65,17 @@ fn f6_replicas_are_waited_for_before_the_password_is_changed() {
     let known = pending_refused().with_replicas(behind());
     check("setSecret", &known, &Action::AwaitReplicas);
     let mut in_sync = known.clone();
-    in_sync.awaited(rotating(), Replicas::default());
+    in_sync.waited(rotating(), Replicas::default());
     check("setSecret", &in_sync, &Action::LogIn(Stage::Current));
     let mut late = known.clone();
-    late.awaited(rotating(), behind());
+    late.waited(rotating(), behind());
     let regions = vec!["eu-west-1".to_owned()];
     check_refused("setSecret", &late, Refusal::ReplicasBehind(regions));
     // Waiting takes time, in which the labels may move.
     let mut overtaken = known;
     let mut labels = rotating();
     labels.version = Standing::Unlisted;
-    overtaken.awaited(labels, Replicas::default());
+    overtaken.waited(labels, Replicas::default());
     check_refused("setSecret", &overtaken, Refusal::NoStage);
 }
 
@@ -95,7 +95,7 @@ fn f6_replicas_are_waited_for_before_the_label_and_not_for_ever() {
     let mut known = known().with_replicas(behind());
     known.read(Stage::Pending, plain());
     check("finishSecret", &known, &Action::AwaitReplicas);
-    known.awaited(rotating(), behind());
+    known.waited(rotating(), behind());
     check("finishSecret", &known, &Action::LogIn(Stage::Pending));
     known.logged_in(Stage::Pending, Login::Accepted);
     let from = Some("v1".to_owned());
