@@ -2,6 +2,8 @@
 
 mod differences;
 mod ownership;
+mod repair;
+mod rotation;
 
 use std::convert::Infallible;
 use std::time::Duration;

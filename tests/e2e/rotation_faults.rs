@@ -180,7 +180,7 @@ async fn a_wrong_configuration_fails_the_init_phase_with_every_problem() {
     let system = System::start("config").await;
     system.announce("ConfigError");
     system.define_rotation(&[
-        ("ROTATION_STRATEGY", "alternating-users"),
+        ("ROTATION_STRATEGY", "two-users"),
         ("REQUIRE_TLS", "perhaps"),
         ("CONNECT_BUDGET_SECONDS", "soon"),
     ]);

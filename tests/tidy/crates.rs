@@ -59,6 +59,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const SPEAKS_TO_AWS: &[(&str, &[&str])] = &[
     ("aws-sdk-s3", &["archive", "local", "benches", "e2e"]),
     ("aws-sdk-secretsmanager", &["secrets", "local", "e2e"]),
+    ("aws-sdk-rds", &["rotation"]),
     ("aws-sdk-lambda", &["cli", "local", "e2e"]),
     ("aws-sdk-cloudwatchlogs", &["cli", "local", "e2e"]),
 ];

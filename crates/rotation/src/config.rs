@@ -8,6 +8,8 @@ use startup::config::{ConfigError, Reader};
 use startup::environment::{self, Environment};
 use startup::https::HttpsRoots;
 
+use crate::decide::{Expected, RotationStrategy};
+
 const DEFAULT_CONNECT_BUDGET: Duration = Duration::from_secs(8);
 const CONNECT_BUDGET_SECONDS: std::ops::RangeInclusive<u64> = 1..=900;
 const DEFAULT_RECOVERY_VERSIONS: u32 = 5;
@@ -24,11 +26,18 @@ pub struct Config {
     pub password_rules: Result<PasswordRules, DocumentError>,
     /// Who makes a new password up.
     pub password_source: PasswordSource,
-    /// Whether a strategy was chosen. There is one to choose from, and it is the default; but a secret that may have been
-    /// rotated with alternating users needs the choice.
-    pub strategy_chosen: bool,
     /// Whether `setSecret` logs in with the new password and moves `AWSCURRENT`, too.
     pub fast_promotion: bool,
+    /// Whether a strategy was chosen: a secret that may have been rotated with alternating users needs the choice.
+    pub strategy_chosen: bool,
+    /// How a rotation changes the password.
+    pub strategy: RotationStrategy,
+    /// Whether of two alternating users the one acts as the other, so that both own the same things.
+    pub shared_ownership: bool,
+    /// Whether of two alternating users each is granted what only the other has.
+    pub copy_grants: bool,
+    /// The application that the master may repair.
+    pub expected: Option<Expected>,
     /// How many versions without a label a search for the password may log in with.
     pub recovery_versions: u32,
     /// What to do about a database server without TLS.
@@ -67,6 +76,19 @@ impl Config {
     /// Every problem at once, so that one deployment mends them all.
     pub fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(environment);
+        let strategy = reader.choice(
+            &environment::ROTATION_STRATEGY,
+            &[
+                ("single-user", Some(RotationStrategy::SingleUser)),
+                (
+                    "alternating-users",
+                    Some(RotationStrategy::AlternatingUsers),
+                ),
+            ],
+            None,
+        );
+        let host = reader.optional(&environment::DB_HOST);
+        let username = reader.optional(&environment::BOOTSTRAP_USER);
         let config = Self {
             secrets_manager_endpoint: reader.with(&environment::SECRETS_MANAGER_ENDPOINT, |url| {
                 (url.starts_with("https://") || url.starts_with("http://")).then(|| url.to_owned())
@@ -80,16 +102,27 @@ impl Config {
                 ],
                 PasswordSource::Api,
             ),
-            strategy_chosen: reader.choice(
-                &environment::ROTATION_STRATEGY,
-                &[("single-user", true)],
-                false,
-            ),
             fast_promotion: reader.choice(
                 &environment::FAST_PROMOTION,
                 &[("true", true), ("false", false)],
                 false,
             ),
+            strategy_chosen: strategy.is_some(),
+            strategy: strategy.unwrap_or_default(),
+            shared_ownership: reader.choice(
+                &environment::SHARED_OWNERSHIP,
+                &[("true", true), ("false", false)],
+                true,
+            ),
+            copy_grants: reader.choice(
+                &environment::COPY_GRANTS,
+                &[("true", true), ("false", false)],
+                false,
+            ),
+            expected: host
+                .clone()
+                .zip(username)
+                .map(|(host, username)| Expected { host, username }),
             recovery_versions: reader
                 .with(&environment::RECOVERY_VERSIONS, |text| {
                     text.parse()
@@ -114,7 +147,7 @@ impl Config {
                 })
                 .map_or(DEFAULT_CONNECT_BUDGET, Duration::from_secs),
             https_roots: HttpsRoots::of_function(&mut reader),
-            host: reader.optional(&environment::DB_HOST),
+            host,
             port: reader.with(&environment::DB_PORT, |text| {
                 text.parse().ok().filter(|port| *port != 0)
             }),
@@ -197,11 +230,24 @@ mod tests {
     }
 
     #[test]
+    fn the_master_repairs_only_what_is_named_whole() {
+        let expected = |host, user| {
+            let environment = Environment::from([("DB_HOST", host), ("BOOTSTRAP_USER", user)]);
+            Config::from_environment(&environment).unwrap().expected
+        };
+        assert_eq!(expected("", ""), None);
+        assert_eq!(expected("db", ""), None);
+        assert_eq!(expected("", "app"), None);
+        let both = expected("db", "app").unwrap();
+        assert_eq!((both.host.as_str(), both.username.as_str()), ("db", "app"));
+    }
+
+    #[test]
     fn what_is_not_in_this_version_is_refused_with_every_other_problem() {
         let environment = Environment::from([
             ("FAST_PROMOTION", "yes"),
             ("PASSWORD_SOURCE", "dice"),
-            ("ROTATION_STRATEGY", "alternating-users"),
+            ("ROTATION_STRATEGY", "two-users"),
             ("REQUIRE_TLS", "no"),
             ("RECOVERY_VERSIONS", "101"),
             ("CONNECT_BUDGET_SECONDS", "0"),
@@ -210,9 +256,9 @@ mod tests {
         ]);
         let error = Config::from_environment(&environment).unwrap_err();
         insta::assert_snapshot!(error.problems().join("\n"), @r"
+        `ROTATION_STRATEGY`: `two-users` is not accepted, accepted: `single-user` or `alternating-users`
         `SECRETS_MANAGER_ENDPOINT`: `secretsmanager` is not accepted, accepted: a URL
         `PASSWORD_SOURCE`: `dice` is not accepted, accepted: `api` (`GetRandomPassword`) or `local` (the operating system's random source)
-        `ROTATION_STRATEGY`: `alternating-users` is not accepted, accepted: `single-user` (`alternating-users` is not in this version)
         `FAST_PROMOTION`: `yes` is not accepted, accepted: `true` or `false`
         `RECOVERY_VERSIONS`: `101` is not accepted, accepted: a number from 0 to 100; 0 switches the search off
         `REQUIRE_TLS`: `no` is not accepted, accepted: `true` or `false`

@@ -4,11 +4,13 @@
 //! out adds its outcome to what is known and asks again, until the answer is [`Action::Done`] or [`Action::Refuse`]. No
 //! clock, network or environment is in here, so that every order, repetition and crash of the steps can be tried.
 //!
-//! Order of the checks and their words are those of AWS's function for a single user. Where the same order would harm,
+//! Order of the checks and their words are those of AWS's functions for a single user and for alternating users. Where the same order would harm,
 //! it differs: a step that finds the labels moved meanwhile stops, a login precedes the label, a candidate for another user
 //! or host is never tried, and behind the three labels come the versions that have none.
 
+mod alternating;
 mod known;
+mod master;
 mod orphan;
 mod refusal;
 mod replicas;
@@ -16,7 +18,10 @@ mod replicas;
 use secrets::{DatabaseSecret, Stage};
 
 use known::Reached;
+
+pub use alternating::RotationStrategy;
 pub use known::{Change, Known, Labels, Login, Move, Probe, Standing, Store, Value};
+pub use master::{Expected, MasterPlace, MasterValue};
 pub use orphan::{Listing, Search};
 pub use refusal::Refusal;
 pub(crate) use refusal::start_over;
@@ -61,6 +66,12 @@ pub enum Action {
     ChangePassword(Stage),
     /// The same, in the session that is logged in with the version that has this id and no label.
     Recover(String),
+    /// Read the version of the master's secret that has this label.
+    ReadMaster(Stage),
+    /// Log in with that version.
+    LogInMaster(Stage),
+    /// Set the pending version's password, in the session that is logged in with that version.
+    ChangeAsMaster(Stage),
     /// Ask the server something in the session that is logged in with the pending version.
     Probe,
     /// Wait until no replica is on its way any more, or until it takes too long.
@@ -195,9 +206,12 @@ impl Done {
 type First = Action;
 
 fn create(known: &Known) -> Result<Action, First> {
-    usable_current(known)?;
+    let current = usable_current(known)?;
     Ok(match (known.store, &known.pending) {
         // Without a look first: the service keeps the value that a version has (API reference of `PutSecretValue`).
+        (None, _) if known.strategy == RotationStrategy::AlternatingUsers => {
+            alternating::store(current)
+        }
         (None, _) => Action::Store,
         (Some(Store::Stored), _) => Action::Done(Done::Stored),
         (Some(Store::Taken), Value::Read(_)) => Action::Done(Done::AlreadyStored),
@@ -236,21 +250,18 @@ fn set(known: &Known) -> Result<Action, First> {
         }
         Some(Login::Refused) => {}
     }
+    if known.strategy == RotationStrategy::AlternatingUsers {
+        return alternating::set(known, current, pending);
+    }
     if pending.username != current.username {
         return Ok(Action::Refuse(Refusal::OtherUser {
             pending: pending.username.clone(),
             current: current.username.clone(),
         }));
     }
-    if pending.host != current.host {
-        return Ok(Action::Refuse(Refusal::OtherHost {
-            pending: pending.host.clone(),
-            current: current.host.clone(),
-        }));
-    }
-    // The label would take these changes back with it.
-    if let Some(key) = pending.differs_beyond_credentials(current) {
-        return Ok(Action::Refuse(Refusal::CurrentEdited { key }));
+    same_place(current, pending)?;
+    if known.change_forbidden {
+        return Ok(master::repair(known, current, Refusal::ChangeForbidden));
     }
     // While the database still has the old password, a wait harms nobody.
     if known.replicas.is_behind() {
@@ -267,17 +278,40 @@ fn set(known: &Known) -> Result<Action, First> {
     }
     let previous = match &known.previous {
         Value::Unread => return Ok(Action::Read(Stage::Previous)),
-        Value::Absent => return Ok(orphan::search(known, pending)),
+        Value::Absent => return Ok(exhausted(known, current, pending)),
         Value::Read(previous) => previous,
     };
     if !is_same_login(previous, pending) {
-        return Ok(orphan::search(known, pending));
+        return Ok(exhausted(known, current, pending));
     }
     Ok(match known.logins.previous {
         None => Action::LogIn(Stage::Previous),
         Some(Login::Accepted) => Action::ChangePassword(Stage::Previous),
-        Some(Login::Refused) => orphan::search(known, pending),
+        Some(Login::Refused) => exhausted(known, current, pending),
     })
+}
+
+/// The database has refused every version that has a label.
+fn exhausted(known: &Known, current: &DatabaseSecret, pending: &DatabaseSecret) -> Action {
+    match orphan::search(known, pending) {
+        Action::Refuse(refusal) => master::repair(known, current, refusal),
+        action => action,
+    }
+}
+
+/// Where the pending version is for another host, or lacks an edit of the current one, nothing is changed.
+fn same_place(current: &DatabaseSecret, pending: &DatabaseSecret) -> Result<(), First> {
+    if pending.host != current.host {
+        return Err(Action::Refuse(Refusal::OtherHost {
+            pending: pending.host.clone(),
+            current: current.host.clone(),
+        }));
+    }
+    // The label would take these changes back with it.
+    match pending.differs_beyond_credentials(current) {
+        Some(key) => Err(Action::Refuse(Refusal::CurrentEdited { key })),
+        None => Ok(()),
+    }
 }
 
 fn test(known: &Known) -> Result<Action, First> {

@@ -7,6 +7,7 @@ use secrets::{DocumentError, PasswordError, SecretsError, Stage};
 
 use crate::decide::{Refusal, start_over};
 use crate::event::EventError;
+use crate::master::MasterError;
 use crate::migrate::MigrateError;
 use crate::operator::OrderError;
 use crate::recover::RecoverError;
@@ -72,6 +73,9 @@ pub enum RotationError {
         #[source]
         source: RoleError,
     },
+    /// The master's secret cannot be used, or nobody knows where its database is.
+    #[error(transparent)]
+    Master(#[from] MasterError),
     /// The role cannot be changed.
     #[error("the password cannot be changed")]
     Role(#[from] RoleError),
@@ -117,6 +121,7 @@ impl RotationError {
             Self::Login(source) => source.code(),
             Self::PlaintextRefused => "PLAINTEXT_REFUSED",
             Self::ReadOnlyTarget { .. } => "READ_ONLY_TARGET",
+            Self::Master(source) => source.code(),
             Self::Role(source) => source.code(),
             Self::Statement { .. } => "STATEMENT_FAILED",
             Self::OutOfTime { .. } => "OUT_OF_TIME",
@@ -137,6 +142,11 @@ impl RotationError {
                 source: RoleError::Database { sqlstate, .. },
                 ..
             } => Some(sqlstate),
+            Self::Role(
+                RoleError::PermissionDenied { .. }
+                | RoleError::AdminOptionMissing { .. }
+                | RoleError::PasswordsRestricted { .. },
+            ) => Some("42501"),
             _ => None,
         }
     }
@@ -152,6 +162,7 @@ impl RotationError {
                 ..
             }
             | Self::PasswordRules(source) => source.error_type(),
+            Self::Master(source) => source.error_type(),
             _ => self.code(),
         }
     }
@@ -179,6 +190,9 @@ impl RotationError {
                 version_id,
                 ..
             } => refusal.message(secret_id, version_id),
+            Self::Master(source) => source
+                .reference_message()
+                .unwrap_or_else(|| startup::report::chain(self)),
             _ => startup::report::chain(self),
         }
     }
@@ -336,7 +350,7 @@ mod tests {
         [NO_CURRENT_VALUE] NO_CURRENT_VALUE: no version has the label `AWSCURRENT`, so there is nothing to rotate; put a value into the secret first: arn:aws:secretsmanager:us-east-1:000000000000:secret:app-AbCdEf
         [NO_PENDING_VALUE] ResourceNotFoundException: the version that is being made has no value, so `createSecret` has to run first: v2
         [PENDING_NOT_VISIBLE] PENDING_NOT_VISIBLE: the version that is being made has a value which cannot be read yet; repeat the step: v2
-        [STRATEGY_NOT_CHOSEN] STRATEGY_NOT_CHOSEN: the secret has a `masterarn`, so that it may have been rotated with alternating users; set `ROTATION_STRATEGY` to `single-user` to change its user's password in place: arn:aws:secretsmanager:us-east-1:000000000000:secret:app-AbCdEf
+        [STRATEGY_NOT_CHOSEN] STRATEGY_NOT_CHOSEN: the secret has a `masterarn`, so that it may have been rotated with alternating users; set `ROTATION_STRATEGY` to `single-user` to change its user's password in place, or to `alternating-users`: arn:aws:secretsmanager:us-east-1:000000000000:secret:app-AbCdEf
         [CURRENT_CHANGED] CURRENT_CHANGED: the current version was edited after the pending one had been made from it, and the edit would be lost; the database was not changed; start over with `aws secretsmanager update-secret-version-stage --secret-id arn:aws:secretsmanager:us-east-1:000000000000:secret:app-AbCdEf --version-stage AWSPENDING --remove-from-version-id v2` and another rotation; key that differs: `dbname`
         [CURRENT_CHANGED] CURRENT_CHANGED: `AWSCURRENT` was moved by somebody else and the database does not accept the pending version: arn:aws:secretsmanager:us-east-1:000000000000:secret:app-AbCdEf
         [CHANGE_UNKNOWN] CHANGE_UNKNOWN: the connection was lost each time while the new password was being committed, and the database still refuses it; repeat the step: arn:aws:secretsmanager:us-east-1:000000000000:secret:app-AbCdEf

@@ -26,6 +26,7 @@ const RESERVE: Duration = Duration::from_millis(200);
 pub struct Rotation {
     pub(crate) config: Config,
     pub(crate) secrets: SecretsManager,
+    pub(crate) aws: SdkConfig,
     pub(crate) database: Database,
 }
 
@@ -46,6 +47,7 @@ impl Rotation {
         };
         Ok(Self {
             secrets: SecretsManager::new(aws, config.secrets_manager_endpoint.as_deref()),
+            aws: aws.clone(),
             database: Database::new(&config, trust),
             config,
         })
@@ -92,12 +94,15 @@ impl Rotation {
                 let rotating = Rotating {
                     config: &self.config,
                     secrets: &self.secrets,
+                    aws: &self.aws,
                     database: &self.database,
                     event,
                     deadline,
                     progress,
                     session: None,
                     refused: None,
+                    forbidden: None,
+                    masters: Vec::new(),
                 };
                 return Box::pin(rotating.run()).await.map(Success::Step);
             }

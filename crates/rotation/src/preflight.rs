@@ -261,6 +261,7 @@ impl Preflight<'_> {
             config,
             secrets,
             database,
+            ..
         } = self.rotation;
         let application = operator::read(value, Stage::Current)?;
         let found = secrets

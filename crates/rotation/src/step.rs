@@ -1,6 +1,7 @@
 //! The four steps of a rotation: carries out what [`decide`] decides.
 
 mod change;
+mod master;
 mod progress;
 mod promote;
 mod recover;
@@ -8,10 +9,10 @@ mod role;
 
 use std::time::Duration;
 
-use aurora::role::{RoleName, facts};
+use aurora::role::{RoleError, RoleName, facts};
 use aurora::state::ends_connection;
-use aurora::{Credentials, Login as Session, LoginError, server};
-use secrets::{DatabaseSecret, SecretsError, SecretsManager, Ssl, Stage, Version};
+use aurora::{Credentials, Login as Session, LoginError, Target, server};
+use secrets::{DatabaseSecret, SdkConfig, SecretsError, SecretsManager, Ssl, Stage, Version};
 use tokio::time::Instant;
 
 use crate::config::{Config, PasswordSource};
@@ -21,6 +22,8 @@ use crate::decide::{
 };
 use crate::error::RotationError;
 use crate::event::RotationEvent;
+use crate::master::Master;
+use change::Veto;
 pub(crate) use progress::Progress;
 use progress::Server;
 
@@ -31,12 +34,17 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub(crate) struct Rotating<'a> {
     pub(crate) config: &'a Config,
     pub(crate) secrets: &'a SecretsManager,
+    pub(crate) aws: &'a SdkConfig,
     pub(crate) database: &'a Database,
     pub(crate) event: &'a RotationEvent,
     pub(crate) deadline: Instant,
     pub(crate) progress: &'a Progress,
     pub(crate) session: Option<(Acting, Session)>,
     pub(crate) refused: Option<LoginError>,
+    /// Why the user may not change its own password.
+    pub(crate) forbidden: Option<RoleError>,
+    /// What was read of the master's secret, by label.
+    pub(crate) masters: Vec<(Stage, Master)>,
 }
 
 /// The version whose login a session is.
@@ -46,6 +54,8 @@ pub(crate) enum Acting {
     Labelled(Stage),
     /// The one with this id, and no label.
     Orphan(String),
+    /// That of the master's secret with this label.
+    Master(Stage),
 }
 
 impl Rotating<'_> {
@@ -60,7 +70,9 @@ impl Rotating<'_> {
         let mut known = Known::new(labels, self.config.strategy_chosen)
             .with_replicas(Replicas::of(&description))
             .with_recovery(self.config.recovery_versions)
-            .with_fast_promotion(self.config.fast_promotion);
+            .with_fast_promotion(self.config.fast_promotion)
+            .with_strategy(self.config.strategy)
+            .with_repair(self.config.expected.clone());
         let mut give_up = self.database.connect_deadline(self.deadline);
         loop {
             let action = decide(&self.event.step, &known);
@@ -78,6 +90,18 @@ impl Rotating<'_> {
                 }
                 Action::ChangePassword(stage) => {
                     let acting = Acting::Labelled(stage);
+                    known.changed(self.change_password(&acting, &known, give_up).await?);
+                }
+                Action::ReadMaster(stage) => {
+                    let value = self.read_master(stage, &known).await?;
+                    known.read_master(stage, value);
+                }
+                Action::LogInMaster(stage) => {
+                    let login = self.log_in(&Acting::Master(stage), &known).await?;
+                    known.logged_in_master(stage, login);
+                }
+                Action::ChangeAsMaster(stage) => {
+                    let acting = Acting::Master(stage);
                     known.changed(self.change_password(&acting, &known, give_up).await?);
                 }
                 Action::List => known.listed(self.list().await?),
@@ -104,6 +128,11 @@ impl Rotating<'_> {
                 }
                 Action::Done(done) => return Ok(done),
                 Action::Refuse(refusal) => {
+                    if let (Refusal::ChangeForbidden, Some(error)) =
+                        (&refusal, self.forbidden.take())
+                    {
+                        return Err(error.into());
+                    }
                     let login = self.refused.take().map(Box::new);
                     return Err(self.refusal(refusal, login));
                 }
@@ -138,7 +167,8 @@ impl Rotating<'_> {
         let Some(value) = self.api().find(&self.event.secret_id, version).await? else {
             return Ok(Value::Absent);
         };
-        match value.text().and_then(DatabaseSecret::parse) {
+        let parse = |text: &_| self.config.strategy.parse(text);
+        match value.text().and_then(parse) {
             Ok(secret) => Ok(Value::Read(Box::new(secret))),
             // It is only a last resort.
             Err(_) if stage == Stage::Previous => Ok(Value::Absent),
@@ -163,7 +193,8 @@ impl Rotating<'_> {
             PasswordSource::Api => self.api().random_password(rules).await?,
             PasswordSource::Local => rules.generate()?,
         };
-        let text = self.secret(Stage::Current, known)?.with_password(&password);
+        let current = self.secret(Stage::Current, known)?;
+        let text = self.config.strategy.document(current, &password);
         let stored = self
             .api()
             .put_pending(
@@ -181,17 +212,12 @@ impl Rotating<'_> {
     }
 
     async fn log_in(&mut self, acting: &Acting, known: &Known) -> Result<Login, RotationError> {
-        let secret = self.secret_of(acting, known)?;
+        let (target, credentials, ssl) = self.way_in(acting, known)?;
         let tls = self
             .database
-            .tls(ssl(acting, secret, known))
+            .tls(ssl)
             .map_err(|PlaintextRefused| RotationError::PlaintextRefused)?;
-        let credentials = Credentials {
-            username: secret.username.clone(),
-            password: secret.password.clone(),
-        };
         self.progress.logins.set(self.progress.logins.get() + 1);
-        let target = self.database.target(secret);
         match self
             .database
             .log_in_counted(
@@ -259,18 +285,32 @@ impl Rotating<'_> {
         }
     }
 
-    /// What was read for `acting`, as [`Rotating::secret`].
-    fn secret_of<'k>(
+    /// Where and with what `acting` logs in, and what its secret says about TLS.
+    fn way_in(
         &self,
         acting: &Acting,
-        known: &'k Known,
-    ) -> Result<&'k DatabaseSecret, RotationError> {
-        match acting {
-            Acting::Labelled(stage) => self.secret(*stage, known),
+        known: &Known,
+    ) -> Result<(Target, Credentials, Ssl), RotationError> {
+        let secret = match acting {
+            Acting::Labelled(stage) => self.secret(*stage, known)?,
             Acting::Orphan(id) => known
                 .version(id)
-                .ok_or_else(|| self.refusal(Refusal::NoCurrentValue, None)),
-        }
+                .ok_or_else(|| self.refusal(Refusal::NoCurrentValue, None))?,
+            Acting::Master(stage) => {
+                let master = self.master(*stage)?;
+                return Ok((
+                    master.target.clone(),
+                    master.credentials.clone(),
+                    master.ssl,
+                ));
+            }
+        };
+        let credentials = Credentials {
+            username: secret.username.clone(),
+            password: secret.password.clone(),
+        };
+        let target = self.database.target(secret);
+        Ok((target, credentials, ssl(acting, secret, known)))
     }
 
     /// What was read for `stage`; a decision that needs it has had it read before.
@@ -301,10 +341,15 @@ impl Rotating<'_> {
 fn doing(action: &Action) -> &'static str {
     match action {
         Action::Read(_) | Action::ReadVersion(_) => "read the secret",
+        Action::ReadMaster(_) => "read the master's secret",
         Action::List => "list the versions",
         Action::Store => "store the new version",
-        Action::LogIn(_) | Action::LogInVersion(_) => "log in to the database",
-        Action::ChangePassword(_) | Action::Recover(_) => "change the password",
+        Action::LogIn(_) | Action::LogInVersion(_) | Action::LogInMaster(_) => {
+            "log in to the database"
+        }
+        Action::ChangePassword(_) | Action::Recover(_) | Action::ChangeAsMaster(_) => {
+            "change the password"
+        }
         Action::Probe => "ask the server about itself",
         Action::AwaitReplicas => "wait for the replicas of the secret",
         Action::MoveCurrent { .. } => "move `AWSCURRENT`",
@@ -319,12 +364,15 @@ fn waits_for(action: &Action) -> Option<Server> {
         | Action::ReadVersion(_)
         | Action::List
         | Action::Store
+        | Action::ReadMaster(_)
         | Action::AwaitReplicas
         | Action::MoveCurrent { .. } => Some(Server::SecretsManager),
         Action::LogIn(_)
         | Action::LogInVersion(_)
         | Action::ChangePassword(_)
         | Action::Recover(_)
+        | Action::LogInMaster(_)
+        | Action::ChangeAsMaster(_)
         | Action::Probe => Some(Server::Database),
         Action::Done(_) | Action::Refuse(_) => None,
     }

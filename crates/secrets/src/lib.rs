@@ -24,6 +24,7 @@ pub use error::{Failure, Retry, SecretsError};
 pub use login::LoginSecret;
 pub use password::{MINIMUM_BITS, PasswordError, PasswordRules, PasswordSettings};
 pub use problem::Problem;
+pub use secrecy::SecretString;
 pub use secret::{
     Created, Replica, Replication, RotateRequest, RotationRules, RotationToken, SecretDescription,
     SecretValue, Version, VersionInfo,

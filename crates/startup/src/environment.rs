@@ -136,12 +136,20 @@ variables! {
     /// How a rotation changes the password.
     ROTATION_STRATEGY = {
         aliases: [], read_by: "rotation",
-        accepted: "`single-user` (`alternating-users` is not in this version)",
+        accepted: "`single-user` or `alternating-users`",
         default: "`single-user`; must be set where the secret has a `masterarn`",
     };
     /// Logins that `setSecret` may try with versions that have no label, where the database refuses those that have one.
     RECOVERY_VERSIONS = {
         aliases: [], read_by: "rotation", accepted: "a number from 0 to 100; 0 switches the search off", default: "5",
+    };
+    /// Whether the sessions of the second of two alternating users act as the first, so that what either makes belongs to both.
+    SHARED_OWNERSHIP = {
+        aliases: [], read_by: "rotation", accepted: "`true` or `false`", default: "`true`",
+    };
+    /// Whether each of two alternating users is granted what only the other has, as far as the master may grant it.
+    COPY_GRANTS = {
+        aliases: [], read_by: "rotation", accepted: "`true` or `false`", default: "`false`: differences are only logged",
     };
     /// Whether a database server without TLS is refused.
     REQUIRE_TLS = {
@@ -159,6 +167,10 @@ variables! {
     /// Secret of the master user, with which the `migrate` step makes roles.
     BOOTSTRAP_SECRET = {
         aliases: [], read_by: "rotation", accepted: "a secret name or ARN", default: "none: the secret's own user migrates",
+    };
+    /// The application's user, or the first of two: with it and `DB_HOST`, a secret's `masterarn` repairs a lost password.
+    BOOTSTRAP_USER = {
+        aliases: [], read_by: "rotation", accepted: "a user name", default: "none: the master repairs nothing",
     };
     /// PEM file with the roots that the certificates of AWS's endpoints must chain to, as the AWS CLI has it.
     AWS_CA_BUNDLE = {

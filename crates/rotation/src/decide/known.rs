@@ -2,6 +2,8 @@
 
 use secrets::{DatabaseSecret, SecretDescription, Stage};
 
+use super::alternating::RotationStrategy;
+use super::master::{Expected, Master, MasterValue};
 use super::orphan::{Listing, Orphans};
 use super::replicas::Replicas;
 
@@ -10,6 +12,8 @@ use super::replicas::Replicas;
 pub struct Known {
     pub(super) labels: Labels,
     pub(super) strategy_chosen: bool,
+    pub(super) strategy: RotationStrategy,
+    pub(super) expected: Option<Expected>,
     pub(super) current: Value,
     pub(super) pending: Value,
     pub(super) previous: Value,
@@ -17,6 +21,8 @@ pub struct Known {
     pub(super) store: Option<Store>,
     pub(super) logins: Logins,
     pub(super) orphans: Orphans,
+    pub(super) master: Master,
+    pub(super) change_forbidden: bool,
     pub(super) changes_unknown: u32,
     pub(super) moves_lost: u32,
     pub(super) fast_promotion: bool,
@@ -99,6 +105,8 @@ pub enum Change {
     Unknown,
     /// It is not changed, because under the lock on the role the labels were these, which forbid it.
     Overtaken(Labels),
+    /// It is not changed, because the server does not let the user change its own password (42501).
+    Forbidden,
 }
 
 /// What moving `AWSCURRENT` brought.
@@ -133,6 +141,8 @@ impl Known {
         Self {
             labels,
             strategy_chosen,
+            strategy: RotationStrategy::default(),
+            expected: None,
             current: Value::Unread,
             pending: Value::Unread,
             previous: Value::Unread,
@@ -140,6 +150,8 @@ impl Known {
             store: None,
             logins: Logins::default(),
             orphans: Orphans::default(),
+            master: Master::default(),
+            change_forbidden: false,
             changes_unknown: 0,
             moves_lost: 0,
             fast_promotion: false,
@@ -167,6 +179,20 @@ impl Known {
     #[must_use]
     pub fn with_replicas(mut self, replicas: Replicas) -> Self {
         self.replicas = replicas;
+        self
+    }
+
+    /// Rotates by this strategy.
+    #[must_use]
+    pub fn with_strategy(mut self, strategy: RotationStrategy) -> Self {
+        self.strategy = strategy;
+        self
+    }
+
+    /// Lets the master repair this application; without it, it repairs none.
+    #[must_use]
+    pub fn with_repair(mut self, expected: Option<Expected>) -> Self {
+        self.expected = expected;
         self
     }
 
@@ -203,6 +229,16 @@ impl Known {
         self.orphans.logged_in(id, login);
     }
 
+    /// Adds what reading the master's secret brought.
+    pub fn read_master(&mut self, stage: Stage, value: MasterValue) {
+        self.master.read(stage, value);
+    }
+
+    /// Adds what a login as the master brought.
+    pub fn logged_in_master(&mut self, stage: Stage, login: Login) {
+        self.master.logged_in(stage, login);
+    }
+
     /// Adds what storing the new version brought.
     pub fn stored(&mut self, store: Store) {
         self.store = Some(store);
@@ -219,8 +255,10 @@ impl Known {
                 self.changes_unknown += 1;
                 self.logins = Logins::default();
                 self.orphans.forget_logins();
+                self.master.forget_logins();
             }
             Change::Overtaken(labels) => self.labels = labels,
+            Change::Forbidden => self.change_forbidden = true,
         }
     }
 

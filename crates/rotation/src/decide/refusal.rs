@@ -35,6 +35,33 @@ pub enum Refusal {
         /// Host of the current version.
         current: String,
     },
+    /// The pending version is for another user than the one that takes turns with the current one.
+    OtherThanClone {
+        /// User of the pending version.
+        pending: String,
+        /// User of the current version.
+        current: String,
+    },
+    /// The name of the alternate user would be too long: choose a shorter one.
+    CloneName,
+    /// The database refuses the current version, which has to open it before the master is asked.
+    CurrentRefused,
+    /// The secret names no master.
+    NoMaster,
+    /// The master is another database's.
+    OtherMaster {
+        /// Host of the current version.
+        current: String,
+        /// Host of the master.
+        master: String,
+    },
+    /// The database refuses the master.
+    MasterRefused {
+        /// ARN of the master's secret.
+        secret: String,
+    },
+    /// The server does not let the user change its own password; the server's answer says why.
+    ChangeForbidden,
     /// Somebody edited the current version after the pending one was made from it.
     CurrentEdited {
         /// A key that differs.
@@ -64,8 +91,13 @@ impl Refusal {
             Self::NoPendingValue => "NO_PENDING_VALUE",
             Self::PendingNotVisible => "PENDING_NOT_VISIBLE",
             Self::StrategyNotChosen => "STRATEGY_NOT_CHOSEN",
-            Self::OtherUser { .. } => "OTHER_USER",
-            Self::OtherHost { .. } => "OTHER_HOST",
+            Self::OtherUser { .. } | Self::OtherThanClone { .. } => "OTHER_USER",
+            Self::OtherHost { .. } | Self::OtherMaster { .. } => "OTHER_HOST",
+            Self::CloneName => "CLONE_NAME_TOO_LONG",
+            Self::CurrentRefused => "CURRENT_REFUSED",
+            Self::NoMaster => "NO_MASTER",
+            Self::MasterRefused { .. } => "MASTER_REFUSED",
+            Self::ChangeForbidden => "CHANGE_FORBIDDEN",
             Self::CurrentEdited { .. } | Self::CurrentMoved => "CURRENT_CHANGED",
             Self::PasswordUnknown(_) => "DB_PASSWORD_UNKNOWN",
             Self::PendingRefused => "PENDING_REFUSED",
@@ -83,16 +115,23 @@ impl Refusal {
             | Self::InvalidStep(_)
             | Self::OtherUser { .. }
             | Self::OtherHost { .. }
+            | Self::OtherThanClone { .. }
+            | Self::CloneName
+            | Self::CurrentRefused
+            | Self::OtherMaster { .. }
+            | Self::MasterRefused { .. }
             | Self::PasswordUnknown(_)
             | Self::PendingRefused => "ValueError",
             // The reference lets the answer to its own read through.
             Self::NoPendingValue => "ResourceNotFoundException",
+            Self::NoMaster => "KeyError",
             Self::NoCurrentValue
             | Self::PendingNotVisible
             | Self::StrategyNotChosen
             | Self::CurrentEdited { .. }
             | Self::CurrentMoved
             | Self::ReplicasBehind(_)
+            | Self::ChangeForbidden
             | Self::ChangeUnknown => self.code(),
         }
     }
@@ -128,7 +167,7 @@ impl Refusal {
                 "the version that is being made has a value which cannot be read yet; repeat the step: {version}"
             ),
             Self::StrategyNotChosen => format!(
-                "the secret has a `masterarn`, so that it may have been rotated with alternating users; set `ROTATION_STRATEGY` to `single-user` to change its user's password in place: {secret}"
+                "the secret has a `masterarn`, so that it may have been rotated with alternating users; set `ROTATION_STRATEGY` to `single-user` to change its user's password in place, or to `alternating-users`: {secret}"
             ),
             Self::OtherUser { pending, current } => {
                 format!("Attempting to modify user {pending} other than current user {current}")
@@ -136,6 +175,27 @@ impl Refusal {
             Self::OtherHost { pending, current } => format!(
                 "Attempting to modify user for host {pending} other than current host {current}"
             ),
+            Self::OtherThanClone { pending, current } => format!(
+                "Attempting to modify user {pending} other than current user or clone {current}"
+            ),
+            Self::CloneName => {
+                "Unable to clone user, username length with _clone appended would exceed 63 characters"
+                    .to_owned()
+            }
+            Self::CurrentRefused => {
+                format!("Unable to log into database using current credentials for secret {secret}")
+            }
+            // As Python prints what is missing.
+            Self::NoMaster => "'masterarn'".to_owned(),
+            Self::OtherMaster { current, master } => format!(
+                "Current database host {current} is not the same host as/rds replica of master {master}"
+            ),
+            Self::MasterRefused { secret } => {
+                format!("Unable to log into database using credentials in master secret {secret}")
+            }
+            Self::ChangeForbidden => {
+                format!("the database does not let the user change its own password: {secret}")
+            }
             Self::CurrentEdited { key } => format!(
                 "the current version was edited after the pending one had been made from it, and the edit would be lost; the database was not changed; {}; key that differs: `{key}`",
                 start_over(secret, version)

@@ -62,6 +62,7 @@ pub(crate) async fn migrate(
         config,
         secrets,
         database,
+        ..
     } = rotation;
     let master_id = master_secret(config, event)?;
     progress.doing.set("read the secrets");

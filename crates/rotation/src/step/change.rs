@@ -5,7 +5,7 @@ use std::time::Duration;
 use aurora::role::{self, RoleError, RoleName, SetPasswordError};
 use aurora::state::Meaning;
 use aurora::{Login as Session, Retry, verifier};
-use secrets::{DatabaseSecret, Stage};
+use secrets::Stage;
 use tokio::time::Instant;
 
 use super::{Acting, PAUSE, Rotating};
@@ -13,7 +13,7 @@ use crate::decide::{Change, Known, Labels, Login, may_run};
 use crate::error::RotationError;
 
 /// With less than this left, the password is not changed any more: the answer of the server could not be waited for.
-const TIME_TO_CHANGE: Duration = Duration::from_secs(1);
+pub(super) const TIME_TO_CHANGE: Duration = Duration::from_secs(1);
 
 impl Rotating<'_> {
     /// Sets the pending password in a session of `acting`, and tries again for as long as a connect may take and
@@ -25,7 +25,6 @@ impl Rotating<'_> {
         give_up: Instant,
     ) -> Result<Change, RotationError> {
         let pending = self.secret(Stage::Pending, known)?;
-        let role = RoleName::new(&pending.username)?;
         loop {
             let mut session = match self.session.take() {
                 Some((whose, session)) if whose == *acting => session,
@@ -35,10 +34,8 @@ impl Rotating<'_> {
                     _ => return Ok(Change::Unknown),
                 },
             };
-            let error = match self
-                .change_password_once(&mut session, &role, pending)
-                .await
-            {
+            let changed = self.change_password_once(&mut session, acting, known).await;
+            let error = match changed {
                 Ok(()) => {
                     self.progress.committed(Instant::now());
                     return Ok(Change::Committed);
@@ -49,6 +46,13 @@ impl Rotating<'_> {
                 Err(SetPasswordError::Vetoed(Veto::Failed(error))) => return Err(*error),
                 Err(SetPasswordError::Role(RoleError::CommitUnknown(_))) => {
                     return Ok(Change::Unknown);
+                }
+                Err(SetPasswordError::Role(
+                    error @ (RoleError::PermissionDenied { .. }
+                    | RoleError::PasswordsRestricted { .. }),
+                )) if !acting.is_master() => {
+                    self.forbidden = Some(error);
+                    return Ok(Change::Forbidden);
                 }
                 Err(SetPasswordError::Role(error)) => error,
             };
@@ -70,13 +74,16 @@ impl Rotating<'_> {
     async fn change_password_once(
         &self,
         session: &mut Session,
-        role: &RoleName,
-        pending: &DatabaseSecret,
+        acting: &Acting,
+        known: &Known,
     ) -> Result<(), SetPasswordError<Veto>> {
+        let pending = self
+            .secret(Stage::Pending, known)
+            .map_err(|error| SetPasswordError::Vetoed(Veto::failed(error)))?;
         // Both at once, so that what is known of the role costs no round trip of its own.
         let (encryption, ()) = tokio::join!(
             verifier::password_encryption(&session.client),
-            self.look_at_role(session, role.as_str())
+            self.look_at_role(session, &pending.username)
         );
         let encryption = encryption.map_err(|source| RoleError::Connection {
             doing: "ask for `password_encryption`",
@@ -99,7 +106,13 @@ impl Rotating<'_> {
                 Ok(())
             }
         };
-        role::set_password(&mut session.client, role, &verifier, self.deadline, check).await
+        if acting.is_master() {
+            return self
+                .change_as_master(session, known, &verifier, check)
+                .await;
+        }
+        let role = RoleName::new(&pending.username)?;
+        role::set_password(&mut session.client, &role, &verifier, self.deadline, check).await
     }
 }
 
@@ -109,7 +122,7 @@ fn takes_no_writes(error: &RoleError) -> bool {
 
 /// Why the password is not changed after all.
 #[derive(Debug, thiserror::Error)]
-enum Veto {
+pub(super) enum Veto {
     #[error("the labels forbid it by now")]
     Overtaken(Labels),
     #[error(transparent)]
@@ -117,7 +130,7 @@ enum Veto {
 }
 
 impl Veto {
-    fn failed(error: RotationError) -> Self {
+    pub(super) fn failed(error: RotationError) -> Self {
         Self::Failed(Box::new(error))
     }
 }

@@ -320,6 +320,9 @@ impl Invocation {
                 }
             }
             Action::AwaitReplicas => unreachable!("there are none"),
+            Action::ReadMaster(_) | Action::LogInMaster(_) | Action::ChangeAsMaster(_) => {
+                unreachable!("no master is named")
+            }
             Action::Probe => known.probed(Probe::Answered),
             Action::MoveCurrent { from } => {
                 let allowed = from.as_deref() == Some(world.current);
