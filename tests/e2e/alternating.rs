@@ -1,5 +1,6 @@
 //! Alternating users: two logins of one application, on every version of PostgreSQL that the tests are run with.
 
+mod bootstrap;
 mod differences;
 mod ownership;
 mod repair;

@@ -36,7 +36,7 @@ pub struct Config {
     pub shared_ownership: bool,
     /// Whether of two alternating users each is granted what only the other has.
     pub copy_grants: bool,
-    /// The application that the master may repair.
+    /// The application that the master may repair, and whose database it may set up.
     pub expected: Option<Expected>,
     /// How many versions without a label a search for the password may log in with.
     pub recovery_versions: u32,
@@ -54,7 +54,8 @@ pub struct Config {
     pub port: Option<u16>,
     /// Database name instead of the secret's.
     pub dbname: Option<String>,
-    /// The secret of an operator's step that names none.
+    /// The secret of an operator's step that names none, and the only one that is rotated where the master may set up its
+    /// database.
     pub secret: Option<String>,
     /// The only secret that the step `migrate` takes for the master's.
     pub bootstrap_secret: Option<String>,
@@ -70,6 +71,12 @@ pub enum PasswordSource {
 }
 
 impl Config {
+    /// Whether a secret with this ARN and this name is another than the configured one.
+    pub(crate) fn is_other_secret(&self, arn: &str, name: &str) -> bool {
+        let configured = self.secret.as_deref();
+        configured.is_some_and(|configured| configured != arn && configured != name)
+    }
+
     /// Reads the configuration, and the file of `DB_CA_BUNDLE`.
     ///
     /// # Errors
@@ -89,6 +96,8 @@ impl Config {
         );
         let host = reader.optional(&environment::DB_HOST);
         let username = reader.optional(&environment::BOOTSTRAP_USER);
+        let secret = reader.optional(&environment::TURNKEEP_SECRET);
+        let bootstrap_secret = reader.optional(&environment::BOOTSTRAP_SECRET);
         let config = Self {
             secrets_manager_endpoint: reader.with(&environment::SECRETS_MANAGER_ENDPOINT, |url| {
                 (url.starts_with("https://") || url.starts_with("http://")).then(|| url.to_owned())
@@ -119,10 +128,12 @@ impl Config {
                 &[("true", true), ("false", false)],
                 false,
             ),
-            expected: host
-                .clone()
-                .zip(username)
-                .map(|(host, username)| Expected { host, username }),
+            expected: host.clone().zip(username).map(|(host, username)| Expected {
+                host,
+                username,
+                master: secret.is_some().then(|| bootstrap_secret.clone()).flatten(),
+            }),
+            secret,
             recovery_versions: reader
                 .with(&environment::RECOVERY_VERSIONS, |text| {
                     text.parse()
@@ -152,8 +163,7 @@ impl Config {
                 text.parse().ok().filter(|port| *port != 0)
             }),
             dbname: reader.optional(&environment::DB_NAME),
-            secret: reader.optional(&environment::TURNKEEP_SECRET),
-            bootstrap_secret: reader.optional(&environment::BOOTSTRAP_SECRET),
+            bootstrap_secret,
         };
         reader.finish(config)
     }
@@ -240,6 +250,30 @@ mod tests {
         assert_eq!(expected("", "app"), None);
         let both = expected("db", "app").unwrap();
         assert_eq!((both.host.as_str(), both.username.as_str()), ("db", "app"));
+        assert_eq!(both.master, None);
+    }
+
+    #[test]
+    fn the_master_sets_up_a_database_only_where_all_is_named() {
+        let all = [
+            ("DB_HOST", "db"),
+            ("BOOTSTRAP_USER", "app"),
+            ("BOOTSTRAP_SECRET", "arn:master"),
+            ("TURNKEEP_SECRET", "app-secret"),
+        ];
+        let master = |variables| {
+            let config = Config::from_environment(&Environment::from(variables)).unwrap();
+            config.expected.and_then(|expected| expected.master)
+        };
+        assert_eq!(master(all).as_deref(), Some("arn:master"));
+        for left_out in 0..all.len() {
+            let mut variables = all;
+            variables[left_out].1 = "";
+            assert_eq!(master(variables), None, "{}", all[left_out].0);
+        }
+        let config = Config::from_environment(&Environment::from(all)).unwrap();
+        assert!(!config.is_other_secret("arn:app-secret", "app-secret"));
+        assert!(config.is_other_secret("arn:other", "other"));
     }
 
     #[test]

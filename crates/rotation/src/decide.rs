@@ -4,9 +4,9 @@
 //! out adds its outcome to what is known and asks again, until the answer is [`Action::Done`] or [`Action::Refuse`]. No
 //! clock, network or environment is in here, so that every order, repetition and crash of the steps can be tried.
 //!
-//! Order of the checks and their words are those of AWS's functions for a single user and for alternating users. Where the same order would harm,
-//! it differs: a step that finds the labels moved meanwhile stops, a login precedes the label, a candidate for another user
-//! or host is never tried, and behind the three labels come the versions that have none.
+//! Order of the checks and their words are those of AWS's functions for a single user and for alternating users. Where the
+//! same order would harm, it differs: a step that finds the labels moved meanwhile stops, a login precedes the label, a
+//! candidate for another user or host is never tried, and behind the three labels come the versions that have none.
 
 mod alternating;
 mod known;
@@ -72,6 +72,8 @@ pub enum Action {
     LogInMaster(Stage),
     /// Set the pending version's password, in the session that is logged in with that version.
     ChangeAsMaster(Stage),
+    /// Make the application's roles and tables, in the session that is logged in with that version.
+    SetUp(Stage),
     /// Ask the server something in the session that is logged in with the pending version.
     Probe,
     /// Wait until no replica is on its way any more, or until it takes too long.
@@ -117,6 +119,9 @@ pub fn decide(step: &str, known: &Known) -> Action {
         Ok(true) => {}
         Ok(false) => return Action::Done(Done::AlreadyCurrent),
         Err(refusal) => return Action::Refuse(refusal),
+    }
+    if let Some(refusal) = master::stranger(known) {
+        return Action::Refuse(refusal);
     }
     let next = match Step::parse(step) {
         Some(Step::Create) => create(known),

@@ -72,7 +72,11 @@ impl Rotating<'_> {
             .with_recovery(self.config.recovery_versions)
             .with_fast_promotion(self.config.fast_promotion)
             .with_strategy(self.config.strategy)
-            .with_repair(self.config.expected.clone());
+            .with_expected(
+                self.config.expected.clone(),
+                self.config
+                    .is_other_secret(&description.arn, &description.name),
+            );
         let mut give_up = self.database.connect_deadline(self.deadline);
         loop {
             let action = decide(&self.event.step, &known);
@@ -103,6 +107,10 @@ impl Rotating<'_> {
                 Action::ChangeAsMaster(stage) => {
                     let acting = Acting::Master(stage);
                     known.changed(self.change_password(&acting, &known, give_up).await?);
+                }
+                Action::SetUp(stage) => {
+                    self.set_up(stage, &known).await?;
+                    known.set_up();
                 }
                 Action::List => known.listed(self.list().await?),
                 Action::ReadVersion(id) => {
@@ -350,6 +358,7 @@ fn doing(action: &Action) -> &'static str {
         Action::ChangePassword(_) | Action::Recover(_) | Action::ChangeAsMaster(_) => {
             "change the password"
         }
+        Action::SetUp(_) => "set up the database",
         Action::Probe => "ask the server about itself",
         Action::AwaitReplicas => "wait for the replicas of the secret",
         Action::MoveCurrent { .. } => "move `AWSCURRENT`",
@@ -373,6 +382,7 @@ fn waits_for(action: &Action) -> Option<Server> {
         | Action::Recover(_)
         | Action::LogInMaster(_)
         | Action::ChangeAsMaster(_)
+        | Action::SetUp(_)
         | Action::Probe => Some(Server::Database),
         Action::Done(_) | Action::Refuse(_) => None,
     }

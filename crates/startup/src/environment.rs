@@ -168,7 +168,9 @@ variables! {
     BOOTSTRAP_SECRET = {
         aliases: [], read_by: "rotation", accepted: "a secret name or ARN", default: "none: the secret's own user migrates",
     };
-    /// The application's user, or the first of two: with it and `DB_HOST`, a secret's `masterarn` repairs a lost password.
+    /// The application's user, or the first of two: with it and `DB_HOST`, a secret's `masterarn` repairs a lost password; with
+    /// `TURNKEEP_SECRET` and `BOOTSTRAP_SECRET` as well, the first rotation sets up an empty database, and no other secret is
+    /// rotated.
     BOOTSTRAP_USER = {
         aliases: [], read_by: "rotation", accepted: "a user name", default: "none: the master repairs nothing",
     };

@@ -69,4 +69,6 @@ pub(super) fn set(
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

@@ -14,6 +14,8 @@ pub struct Known {
     pub(super) strategy_chosen: bool,
     pub(super) strategy: RotationStrategy,
     pub(super) expected: Option<Expected>,
+    /// The event is about another secret than the one that is configured.
+    pub(super) other_secret: bool,
     pub(super) current: Value,
     pub(super) pending: Value,
     pub(super) previous: Value,
@@ -143,6 +145,7 @@ impl Known {
             strategy_chosen,
             strategy: RotationStrategy::default(),
             expected: None,
+            other_secret: false,
             current: Value::Unread,
             pending: Value::Unread,
             previous: Value::Unread,
@@ -189,10 +192,12 @@ impl Known {
         self
     }
 
-    /// Lets the master repair this application; without it, it repairs none.
+    /// Lets the master repair this application, and perhaps set up its database; without it, it does so for none.
+    /// `other_secret` is whether the event is about another secret than the configured one.
     #[must_use]
-    pub fn with_repair(mut self, expected: Option<Expected>) -> Self {
+    pub fn with_expected(mut self, expected: Option<Expected>, other_secret: bool) -> Self {
         self.expected = expected;
+        self.other_secret = other_secret;
         self
     }
 
@@ -237,6 +242,12 @@ impl Known {
     /// Adds what a login as the master brought.
     pub fn logged_in_master(&mut self, stage: Stage, login: Login) {
         self.master.logged_in(stage, login);
+    }
+
+    /// Adds that the master has set up the database: the current version may open it now.
+    pub fn set_up(&mut self) {
+        self.master.has_set_up = true;
+        self.logins.current = None;
     }
 
     /// Adds what storing the new version brought.

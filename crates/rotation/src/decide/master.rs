@@ -2,15 +2,18 @@
 
 use secrets::{DatabaseSecret, Stage, alternate_username};
 
-use super::{Action, First, Known, Login, Refusal};
+use super::{Action, First, Known, Login, Refusal, Value};
 
-/// Which application the master may repair without a login as its user, as the configuration names it.
+/// The application that the master may work for without a login as its user, as the configuration names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
     /// Host of the database.
     pub host: String,
     /// The application's user, or the first of two.
     pub username: String,
+    /// ARN of the master's secret, where the master may also set up an empty database. Then the function serves no other
+    /// application, and logs in nowhere for one.
+    pub master: Option<String>,
 }
 
 /// What is known of the master.
@@ -19,6 +22,8 @@ pub(super) struct Master {
     current: MasterValue,
     pending: MasterValue,
     login: Option<(Stage, Login)>,
+    /// It has set up the database.
+    pub(super) has_set_up: bool,
 }
 
 /// What reading the master's secret brought.
@@ -65,9 +70,16 @@ impl Master {
 impl Expected {
     /// Whether `secret` is for this application.
     fn covers(&self, secret: &DatabaseSecret) -> bool {
-        let is_user = secret.username == self.username
-            || alternate_username(&self.username).is_ok_and(|other| other == secret.username);
-        is_user && secret.host.eq_ignore_ascii_case(&self.host)
+        self.is_user(secret) && self.is_at(secret)
+    }
+
+    fn is_user(&self, secret: &DatabaseSecret) -> bool {
+        secret.username == self.username
+            || alternate_username(&self.username).is_ok_and(|other| other == secret.username)
+    }
+
+    fn is_at(&self, secret: &DatabaseSecret) -> bool {
+        secret.host.eq_ignore_ascii_case(&self.host)
     }
 }
 
@@ -102,7 +114,29 @@ pub(super) fn repair(known: &Known, current: &DatabaseSecret, otherwise: Refusal
     if current.masterarn.is_none() || !expected.is_some_and(|expected| expected.covers(current)) {
         return Action::Refuse(otherwise);
     }
-    change(known, current).unwrap_or_else(|first| first)
+    let sets_up = expected.is_some_and(|expected| expected.master.is_some());
+    match change(known, current) {
+        Ok(Action::ChangeAsMaster(stage)) if sets_up && !known.master.has_set_up => {
+            Action::SetUp(stage)
+        }
+        Ok(action) | Err(action) => action,
+    }
+}
+
+/// Where the master may set up a database, what does not belong to its application is refused before any login.
+pub(super) fn stranger(known: &Known) -> Option<Refusal> {
+    let expected = known.expected.as_ref()?;
+    let master = expected.master.as_ref()?;
+    let read = [&known.current, &known.pending].into_iter();
+    let differs = read.filter_map(|value| match value {
+        Value::Read(secret) if !expected.is_at(secret) => Some("host"),
+        Value::Read(secret) if !expected.is_user(secret) => Some("username"),
+        Value::Read(secret) if secret.masterarn.as_ref() != Some(master) => Some("masterarn"),
+        Value::Read(_) | Value::Unread | Value::Absent => None,
+    });
+    let other_secret = known.other_secret.then_some("ARN");
+    let what = other_secret.into_iter().chain(differs).next()?;
+    Some(Refusal::NotExpected(what))
 }
 
 fn same_database(

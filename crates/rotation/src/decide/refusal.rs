@@ -60,6 +60,8 @@ pub enum Refusal {
         /// ARN of the master's secret.
         secret: String,
     },
+    /// The secret is not the one that the function is configured for.
+    NotExpected(&'static str),
     /// The server does not let the user change its own password; the server's answer says why.
     ChangeForbidden,
     /// Somebody edited the current version after the pending one was made from it.
@@ -97,6 +99,7 @@ impl Refusal {
             Self::CurrentRefused => "CURRENT_REFUSED",
             Self::NoMaster => "NO_MASTER",
             Self::MasterRefused { .. } => "MASTER_REFUSED",
+            Self::NotExpected(_) => "NOT_EXPECTED",
             Self::ChangeForbidden => "CHANGE_FORBIDDEN",
             Self::CurrentEdited { .. } | Self::CurrentMoved => "CURRENT_CHANGED",
             Self::PasswordUnknown(_) => "DB_PASSWORD_UNKNOWN",
@@ -131,6 +134,7 @@ impl Refusal {
             | Self::CurrentEdited { .. }
             | Self::CurrentMoved
             | Self::ReplicasBehind(_)
+            | Self::NotExpected(_)
             | Self::ChangeForbidden
             | Self::ChangeUnknown => self.code(),
         }
@@ -193,6 +197,9 @@ impl Refusal {
             Self::MasterRefused { secret } => {
                 format!("Unable to log into database using credentials in master secret {secret}")
             }
+            Self::NotExpected(what) => format!(
+                "the function is configured for one application, and this is another; look at `TURNKEEP_SECRET`, `DB_HOST`, `BOOTSTRAP_USER` and `BOOTSTRAP_SECRET`: {secret}; what differs: {what}"
+            ),
             Self::ChangeForbidden => {
                 format!("the database does not let the user change its own password: {secret}")
             }

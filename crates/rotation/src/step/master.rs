@@ -8,9 +8,11 @@ use secrets::{DatabaseSecret, Stage};
 use tokio::time::Instant;
 
 use super::{Acting, Rotating, Veto};
-use crate::decide::{Known, MasterValue, Refusal, RotationStrategy};
+use crate::database::PlaintextRefused;
+use crate::decide::{Known, Login, MasterValue, Refusal, RotationStrategy};
 use crate::error::RotationError;
 use crate::master::Masters;
+use crate::migrate::{self, Access, Setup};
 
 /// What comparing the two users may take, behind the change of the password.
 const TIME_TO_COMPARE: Duration = Duration::from_secs(5);
@@ -83,6 +85,45 @@ impl Rotating<'_> {
             pending: RoleName::new(&pending.username)?,
             one_owner: self.config.shared_ownership,
         })
+    }
+
+    /// Makes the application's roles and tables, and gives its user the current version's password.
+    pub(super) async fn set_up(
+        &mut self,
+        stage: Stage,
+        known: &Known,
+    ) -> Result<(), RotationError> {
+        let acting = Acting::Master(stage);
+        let (target, application, ssl) = self.way_in(&Acting::Labelled(Stage::Current), known)?;
+        let tls = self
+            .database
+            .tls(ssl)
+            .map_err(|PlaintextRefused| RotationError::PlaintextRefused)?;
+        let mut session = match self.session.take() {
+            Some((whose, session)) if whose == acting => session,
+            _ => match (self.log_in(&acting, known).await?, self.session.take()) {
+                (Login::Accepted, Some((_, session))) => session,
+                _ => {
+                    let secret = self.secret(Stage::Current, known)?.masterarn.clone();
+                    let secret = secret.unwrap_or_default();
+                    return Err(self.refusal(Refusal::MasterRefused { secret }, None));
+                }
+            },
+        };
+        let setup = Setup {
+            application,
+            pending: None,
+            access: Access {
+                target,
+                trust: self.database.trust.clone(),
+                tls,
+                deadline: self.deadline,
+            },
+            dry_run: false,
+        };
+        let report = migrate::run(&mut session.client, &setup).await?;
+        tracing::info!("{report}");
+        Ok(())
     }
 
     /// Tells what one of the two users may do and the other may not. The password is set by now, and whatever goes wrong

@@ -320,7 +320,10 @@ impl Invocation {
                 }
             }
             Action::AwaitReplicas => unreachable!("there are none"),
-            Action::ReadMaster(_) | Action::LogInMaster(_) | Action::ChangeAsMaster(_) => {
+            Action::ReadMaster(_)
+            | Action::LogInMaster(_)
+            | Action::ChangeAsMaster(_)
+            | Action::SetUp(_) => {
                 unreachable!("no master is named")
             }
             Action::Probe => known.probed(Probe::Answered),
