@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aurora::verifier::PasswordEncryption;
 use aurora::{Tls, Trust};
 use secrets::{DocumentError, PasswordRules, PasswordSettings};
 use startup::config::{ConfigError, Reader};
@@ -40,6 +41,8 @@ pub struct Config {
     pub expected: Option<Expected>,
     /// How many versions without a label a search for the password may log in with.
     pub recovery_versions: u32,
+    /// Kind of the verifier, instead of the server's own.
+    pub password_encryption: Option<PasswordEncryption>,
     /// What to do about a database server without TLS.
     pub tls: Tls,
     /// Roots of trust instead of those of Amazon RDS.
@@ -141,6 +144,14 @@ impl Config {
                         .filter(|versions| *versions <= MOST_RECOVERY_VERSIONS)
                 })
                 .unwrap_or(DEFAULT_RECOVERY_VERSIONS),
+            password_encryption: reader.choice(
+                &environment::PASSWORD_ENCRYPTION,
+                &[
+                    ("scram-sha-256", Some(PasswordEncryption::ScramSha256)),
+                    ("md5", Some(PasswordEncryption::Md5)),
+                ],
+                None,
+            ),
             tls: reader.choice(
                 &environment::REQUIRE_TLS,
                 &[

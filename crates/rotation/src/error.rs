@@ -117,6 +117,8 @@ impl RotationError {
             },
             Self::PasswordRules(_) => "PASSWORD_RULES",
             Self::Password(source) => source.code(),
+            Self::Secrets(SecretsError::Deleted(_)) => "SECRET_DELETED",
+            Self::Secrets(SecretsError::Kms(_)) => "KMS_DENIED",
             Self::Secrets(source) => source.code(),
             Self::Login(source) => source.code(),
             Self::PlaintextRefused => "PLAINTEXT_REFUSED",
@@ -163,6 +165,8 @@ impl RotationError {
             }
             | Self::PasswordRules(source) => source.error_type(),
             Self::Master(source) => source.error_type(),
+            // As the reference lets the service's own exceptions through.
+            Self::Secrets(source) => source.code(),
             _ => self.code(),
         }
     }

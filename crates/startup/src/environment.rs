@@ -164,6 +164,10 @@ variables! {
         aliases: [], read_by: "rotation", accepted: "`api` (`GetRandomPassword`) or `local` (the operating system's random source)",
         default: "`api`",
     };
+    /// Kind of the verifier that a rotation stores instead of the password.
+    PASSWORD_ENCRYPTION = {
+        aliases: [], read_by: "rotation", accepted: "`scram-sha-256` or `md5`", default: "the server's own setting of this name",
+    };
     /// Secret of the master user, with which the `migrate` step makes roles.
     BOOTSTRAP_SECRET = {
         aliases: [], read_by: "rotation", accepted: "a secret name or ARN", default: "none: the secret's own user migrates",

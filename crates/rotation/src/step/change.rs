@@ -85,10 +85,13 @@ impl Rotating<'_> {
             verifier::password_encryption(&session.client),
             self.look_at_role(session, &pending.username)
         );
-        let encryption = encryption.map_err(|source| RoleError::Connection {
-            doing: "ask for `password_encryption`",
-            source,
-        })?;
+        let encryption = match self.config.password_encryption {
+            Some(chosen) => chosen,
+            None => encryption.map_err(|source| RoleError::Connection {
+                doing: "ask for `password_encryption`",
+                source,
+            })?,
+        };
         let verifier = verifier::for_server(encryption, &pending.username, &pending.password);
         // Under the lock on the role: a call that stalled must not set a password which a newer rotation has replaced.
         let check = async || {
