@@ -53,6 +53,8 @@ impl ApiError {
     fn status(&self) -> StatusCode {
         if self.code.starts_with("Internal") {
             StatusCode::INTERNAL_SERVER_ERROR
+        } else if self.code.starts_with("ServiceUnavailable") {
+            StatusCode::SERVICE_UNAVAILABLE
         } else {
             StatusCode::BAD_REQUEST
         }

@@ -1,5 +1,6 @@
 //! The verbs of `turnkeep-local`.
 
+mod chaos;
 mod supervisor;
 mod up;
 mod watch;
@@ -58,6 +59,13 @@ enum Verb {
     },
     /// show the main job on a throw-away stack: tables, captures, a rotation under load, and what it all left
     Demo(Parts),
+    /// cut, delay, double and kill rotations at random, and check after each act that nobody is locked out
+    Chaos {
+        #[command(flatten)]
+        parts: Parts,
+        #[command(flatten)]
+        numbers: chaos::Numbers,
+    },
     /// hand a function's invocations on to `cargo lambda watch`, or take them back
     Watch {
         /// name of the function
@@ -129,6 +137,7 @@ async fn dispatch(checkout: &Checkout, verb: Verb) -> Result<ExitCode, Error> {
             function, address, ..
         } => watch::watch(checkout, &function, address).await,
         Verb::Demo(parts) => Ok(demonstrate(checkout, &parts).await),
+        Verb::Chaos { parts, numbers } => chaos::run(parts.options(checkout), numbers).await,
         Verb::Supervise(parts) => supervisor::supervise(checkout, &parts).await,
     }
 }

@@ -18,6 +18,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::{Method, Request, Response, StatusCode};
 use axum::routing::any;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
@@ -25,6 +26,7 @@ use crate::aws_json::{self, ApiError};
 use crate::clock::now;
 use crate::lambda::{Functions, invoke_api};
 use crate::secrets_manager::SecretsManager;
+use crate::stop::{Onward, Stop, Stops};
 use crate::{Error, background, logs};
 pub(crate) use forward::{answers, client};
 pub use record::Call;
@@ -46,6 +48,14 @@ struct Services {
     function_directory: PathBuf,
     moto: SocketAddr,
     record: Record,
+    stops: Stops<Moment>,
+}
+
+/// When a call of an operation of Secrets Manager stands still.
+#[derive(Debug, PartialEq, Eq)]
+enum Moment {
+    Before(String),
+    After(String),
 }
 
 impl Gateway {
@@ -63,6 +73,7 @@ impl Gateway {
             function_directory,
             moto,
             record,
+            stops: Stops::default(),
         });
         let (address, server) = serve(
             SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -103,6 +114,18 @@ impl Gateway {
             .iter()
             .filter(|call| call.service == service && call.operation == operation)
             .count()
+    }
+
+    /// Makes the next call of an operation of Secrets Manager stand still before it has any effect.
+    pub fn stop_before(&self, operation: &str) -> Stop {
+        let moment = Moment::Before(operation.to_owned());
+        self.services.stops.plan(moment, 1)
+    }
+
+    /// As [`Gateway::stop_before`], when it has had its effect and before it is answered.
+    pub fn stop_after(&self, operation: &str) -> Stop {
+        let moment = Moment::After(operation.to_owned());
+        self.services.stops.plan(moment, 1)
     }
 
     /// Forgets the calls so far.
@@ -207,7 +230,7 @@ impl Services {
     ) -> Answer {
         let answer = match to_bytes(request.into_body(), JSON_LIMIT).await {
             Ok(body) if service == "Logs" => logs::answer(&self.functions, &operation, &body),
-            Ok(body) => self.secrets_manager.answer(&operation, &body),
+            Ok(body) => self.answer_secrets(&operation, &body).await,
             Err(_) => Err(ApiError::invalid_parameter(
                 "the request is too large or was cut off",
             )),
@@ -218,6 +241,27 @@ impl Services {
             operation,
             response: aws_json::respond(&answer),
             error,
+        }
+    }
+}
+
+impl Services {
+    async fn answer_secrets(&self, operation: &str, body: &[u8]) -> Result<Value, ApiError> {
+        let lost = || ApiError::new("ServiceUnavailableException", "the call was cut off");
+        if self.stands(Moment::Before(operation.to_owned())).await == Onward::Cut {
+            return Err(lost());
+        }
+        let answer = self.secrets_manager.answer(operation, body);
+        if self.stands(Moment::After(operation.to_owned())).await == Onward::Cut {
+            return Err(lost());
+        }
+        answer
+    }
+
+    async fn stands(&self, moment: Moment) -> Onward {
+        match self.stops.come(&moment) {
+            Some(here) => here.stand().await,
+            None => Onward::Pass,
         }
     }
 }

@@ -208,7 +208,8 @@ impl Cluster {
         fs::rename(&proposed, self.path("data/initdb.conf"))
             .map_err(Error::io(format!("move {}", proposed.display())))?;
         self.write("data/postgresql.conf", &text, 0o600)?;
-        self.write("data/pg_hba.conf", HBA, 0o600)
+        let authentication = options.authentication.as_deref().unwrap_or(HBA);
+        self.write("data/pg_hba.conf", authentication, 0o600)
     }
 
     fn command(&self, program: &str) -> CommandLine {

@@ -18,7 +18,7 @@ use crate::process::Running;
 use crate::{Checkout, Error};
 use cluster::Cluster;
 pub use server::{Credentials, Database, Server, managed_secret};
-pub(crate) use server::{ServerFile, unique};
+pub(crate) use server::{ServerFile, unique, verifier};
 
 /// How long a server may take to accept a login; initdb and a first start take about a second together.
 const START: Duration = Duration::from_mins(1);
@@ -29,6 +29,7 @@ pub struct PostgresOptions {
     pub(crate) binaries: Option<PathBuf>,
     pub(crate) durable: bool,
     pub(crate) settings: Vec<(String, String)>,
+    pub(crate) authentication: Option<String>,
 }
 
 impl PostgresOptions {
@@ -51,6 +52,13 @@ impl PostgresOptions {
     #[must_use]
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Replaces the lines of `pg_hba.conf`, which let nobody in but by TLS and SCRAM.
+    #[must_use]
+    pub fn authentication(mut self, lines: &str) -> Self {
+        self.authentication = Some(lines.to_owned());
         self
     }
 }

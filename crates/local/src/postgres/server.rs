@@ -261,7 +261,7 @@ impl Database {
 }
 
 /// What the server gets instead of the password: whatever it logs of the statement gives nothing away.
-fn verifier(credentials: &Credentials) -> String {
+pub(crate) fn verifier(credentials: &Credentials) -> String {
     postgres_protocol::password::scram_sha_256(credentials.password.expose_secret().as_bytes())
 }
 

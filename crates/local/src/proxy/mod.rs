@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use crate::lock::lock;
+use crate::stop::{Stop, Stops};
 use crate::{Error, background};
 use relay::Relay;
 
@@ -43,6 +44,15 @@ pub enum Fault {
     CutBeforeAnswer(u64),
     /// Delivers neither the n-th answer, counted from 1, nor any later one, and keeps the connection open.
     SwallowAnswer(u64),
+}
+
+/// The bytes of one side until the other side speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flight {
+    /// Of a client.
+    Request,
+    /// Of the server.
+    Answer,
 }
 
 /// What has passed through a proxy, over all its connections.
@@ -83,6 +93,7 @@ struct State {
     /// Counts the calls of [`FaultProxy::cut`].
     cuts: watch::Sender<u64>,
     counters: Mutex<Counters>,
+    stops: Stops<Flight>,
 }
 
 /// A fault, and how many were set before it: setting the same one again begins a new count.
@@ -111,6 +122,7 @@ impl FaultProxy {
             paused: watch::Sender::new(false),
             cuts: watch::Sender::new(0),
             counters: Mutex::default(),
+            stops: Stops::default(),
         });
         let shared = Arc::clone(&state);
         let (address, acceptor) = background::run(async move {
@@ -171,6 +183,12 @@ impl FaultProxy {
     /// Goes on after [`FaultProxy::pause`]; nothing is lost.
     pub fn resume(&self) {
         self.state.paused.send_replace(false);
+    }
+
+    /// Makes the n-th flight of a side stand still, counted from 1 and from now over all connections, until what is returned
+    /// is dropped or cut.
+    pub fn stop_at(&self, flight: Flight, nth: u64) -> Stop {
+        self.state.stops.plan(flight, nth)
     }
 
     /// What has passed so far.

@@ -7,8 +7,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
-use super::{Counters, Fault, State};
+use super::{Counters, Fault, Flight, State};
 use crate::lock::lock;
+use crate::stop::Onward;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Side {
@@ -120,6 +121,9 @@ impl Relay {
             }
             let bytes = buffer.get(..length).unwrap_or_default();
             let turn = self.note(side, length);
+            if turn && self.stand_still(side).await == Onward::Cut {
+                return Err(io::ErrorKind::ConnectionReset.into());
+            }
             self.hold_back(turn).await;
             match self.verdict(side, length) {
                 Verdict::Pass => to.write_all(bytes).await?,
@@ -165,6 +169,18 @@ impl Relay {
             }
         }
         turn
+    }
+
+    /// Waits where somebody wants this flight to.
+    async fn stand_still(&self, side: Side) -> Onward {
+        let flight = match side {
+            Side::Client => Flight::Request,
+            Side::Server => Flight::Answer,
+        };
+        match self.state.stops.come(&flight) {
+            Some(here) => here.stand().await,
+            None => Onward::Pass,
+        }
     }
 
     /// Waits while nothing may move.

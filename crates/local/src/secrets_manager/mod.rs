@@ -5,14 +5,15 @@
 //! rules are pure and are tested beside their code: `labels` (which version a label sits on), `secret` (versions and
 //! what a rotation may do to them), `vault` (finding and making secrets). `rotation` drives the function's four steps.
 //!
-//! What differs from AWS: nothing is eventually consistent, a failed rotation is not tried again by itself and none is
-//! started by its schedule, deprecated versions are never purged, there are no quotas, replicas are a status that tests set, and who asks is never
-//! checked.
+//! What differs from AWS: nothing is eventually consistent unless a test asks for it, a failed rotation is not tried again by
+//! itself and none is started by its schedule, deprecated versions are never purged, there are no quotas, replicas are a
+//! status that tests set, and who asks is never checked.
 
 pub(crate) mod labels;
 mod operations;
 mod password;
 mod rotation;
+mod script;
 mod secret;
 mod timeline;
 mod vault;
@@ -36,7 +37,8 @@ use crate::clock::now;
 use crate::lambda::Functions;
 use crate::lock::lock;
 use crate::wait::{self, TimedOut};
-use secret::{Content, Wanted};
+use script::{Rule, Script};
+use secret::{Admission, Content, RotationSetup, Wanted};
 pub use timeline::{Outcome, Rotation, Step, StepRun};
 use vault::{NewSecret, Vault};
 
@@ -57,16 +59,8 @@ struct Shared {
     pauses: Mutex<BTreeMap<Step, Duration>>,
     /// How many hold a rotation before a step.
     holds: watch::Sender<BTreeMap<Step, u32>>,
-    refusals: Mutex<Vec<Rule>>,
+    script: Script,
     drivers: Mutex<Vec<AbortHandle>>,
-}
-
-/// A scripted refusal.
-struct Rule {
-    id: Uuid,
-    operation: String,
-    stage: Option<String>,
-    error: ApiError,
 }
 
 impl SecretsManager {
@@ -80,7 +74,7 @@ impl SecretsManager {
                 demands_token: AtomicBool::default(),
                 pauses: Mutex::default(),
                 holds: watch::Sender::new(BTreeMap::new()),
-                refusals: Mutex::default(),
+                script: Script::default(),
                 drivers: Mutex::default(),
             }),
         }
@@ -99,6 +93,30 @@ impl SecretsManager {
         vault
             .create(new, suffix.get(..6).unwrap_or(&suffix), now())
             .map(|secret| secret.arn.clone())
+    }
+
+    /// Stores a text as the current version, as an operator does.
+    pub(crate) fn put(&self, secret_id: &str, text: &SecretString) {
+        if let Ok(secret) = lock(&self.shared.vault).find_mut(secret_id) {
+            let (token, content) = (Uuid::new_v4().to_string(), Content::Text(text.clone()));
+            // A token of its own and a secret in use leave nothing to refuse.
+            let _ = secret.put(&token, content, None, now());
+        }
+    }
+
+    /// Deletes a secret at once.
+    pub(crate) fn forget(&self, secret_id: &str) {
+        // It may be gone already.
+        let _ = lock(&self.shared.vault).delete(secret_id, None, now());
+    }
+
+    /// The text of a version, with or without labels.
+    pub fn text_of(&self, secret_id: &str, version_id: &str) -> Option<SecretString> {
+        let vault = lock(&self.shared.vault);
+        match &vault.find(secret_id).ok()?.version(version_id)?.content {
+            Some(Content::Text(text)) => Some(text.clone()),
+            Some(Content::Binary(_)) | None => None,
+        }
     }
 
     /// The text that a label's version holds; `None` where `GetSecretValue` would find none.
@@ -156,18 +174,26 @@ impl SecretsManager {
     /// Refuses an operation with an AWS exception until the returned guard is dropped; with a `stage`, only requests
     /// that name it in `VersionStage`.
     pub fn refuse(&self, operation: &str, stage: Option<&str>, code: &str) -> Refusal {
+        let message = format!("{operation} is refused because a test wants it");
+        self.refuse_saying(operation, stage, code, &message)
+    }
+
+    /// As [`SecretsManager::refuse`], in the service's own words.
+    pub fn refuse_saying(
+        &self,
+        operation: &str,
+        stage: Option<&str>,
+        code: &str,
+        message: &str,
+    ) -> Refusal {
         let id = Uuid::new_v4();
-        let error = ApiError::new(
-            code,
-            format!("{operation} is refused because a test wants it"),
-        );
-        let rule = Rule {
+        self.shared.script.add(Rule {
             id,
-            operation: operation.to_owned(),
+            operation: Some(operation.to_owned()),
             stage: stage.map(str::to_owned),
-            error,
-        };
-        lock(&self.shared.refusals).push(rule);
+            error: ApiError::new(code, message),
+            left: None,
+        });
         Refusal {
             shared: Arc::clone(&self.shared),
             id,
@@ -193,6 +219,52 @@ impl SecretsManager {
         let secret = vault.find_mut(secret_id)?;
         secret.replicas.insert(region.to_owned(), status.to_owned());
         Ok(())
+    }
+
+    /// Answers the next calls, whatever they are, with an AWS exception, such as `ThrottlingException`.
+    pub fn fail_next(&self, calls: u32, code: &str) {
+        self.shared.script.add(Rule {
+            id: Uuid::new_v4(),
+            operation: None,
+            stage: None,
+            error: ApiError::new(code, "this call fails because a test wants it"),
+            left: Some(calls),
+        });
+    }
+
+    /// Shows what the next write changes only after that many reads: every operation of AWS is eventually consistent.
+    pub fn show_late(&self, reads: u32) {
+        self.shared.script.be_late(reads);
+    }
+
+    /// Reserves a version for a rotation whose steps the caller calls, as `RotateSecret` does before it calls the first.
+    pub fn reserve(
+        &self,
+        secret_id: &str,
+        token: &str,
+        function_arn: &str,
+    ) -> Result<(), ApiError> {
+        let setup = RotationSetup {
+            enabled: true,
+            function_arn: function_arn.to_owned(),
+            rules: None,
+        };
+        let mut vault = lock(&self.shared.vault);
+        match vault
+            .find_mut(secret_id)?
+            .admit_rotation(token, setup, true, now())?
+        {
+            Admission::Done => Err(ApiError::invalid_request("the rotation is over already")),
+            Admission::Rotate | Admission::TestOnly => Ok(()),
+        }
+    }
+
+    /// Ends a rotation whose steps the caller has called; false when its version is not current.
+    pub fn complete(&self, secret_id: &str, token: &str) -> bool {
+        let mut vault = lock(&self.shared.vault);
+        vault
+            .find_mut(secret_id)
+            .is_ok_and(|secret| secret.complete_rotation(token, now()))
     }
 
     /// Every rotation so far, in order of their begin.
@@ -222,8 +294,10 @@ impl SecretsManager {
 
     /// Answers one request of the API.
     pub(crate) fn answer(&self, operation: &str, body: &[u8]) -> Result<Value, ApiError> {
-        self.scripted_refusal(operation, body)
-            .map_or_else(|| operations::answer(self, operation, body), Err)
+        match self.shared.script.refusal(operation, body) {
+            Some(refused) => Err(refused),
+            None => operations::answer(self, operation, body),
+        }
     }
 
     /// Stops rotations under way, as the end of the world does.
@@ -233,17 +307,9 @@ impl SecretsManager {
         }
     }
 
-    fn scripted_refusal(&self, operation: &str, body: &[u8]) -> Option<ApiError> {
-        let rules = lock(&self.shared.refusals);
-        if rules.is_empty() {
-            return None;
-        }
-        let request: Value = serde_json::from_slice(body).ok()?;
-        let stage = request.get("VersionStage").and_then(Value::as_str);
-        let applies = |rule: &&Rule| {
-            rule.operation == operation && (rule.stage.is_none() || rule.stage.as_deref() == stage)
-        };
-        rules.iter().find(applies).map(|rule| rule.error.clone())
+    /// What a read of the API sees.
+    fn seen<T>(&self, look: impl FnOnce(&Vault) -> T) -> T {
+        self.shared.script.read(&lock(&self.shared.vault), look)
     }
 
     /// AWS uses the token to tell who writes when the function has assumed a role. A wrong one is a bug of the caller.
@@ -305,7 +371,7 @@ pub struct Refusal {
 
 impl Drop for Refusal {
     fn drop(&mut self) {
-        lock(&self.shared.refusals).retain(|rule| rule.id != self.id);
+        self.shared.script.remove(self.id);
     }
 }
 

@@ -118,11 +118,11 @@ pub(super) fn answer(
         "CancelRotateSecret" => rotate::cancel(manager, &request),
         "CreateSecret" => create(manager, request),
         "DeleteSecret" => delete(manager, &request),
-        "DescribeSecret" => lock(&manager.shared.vault)
-            .find(&request.secret_id)
-            .map(read::describe),
-        "GetSecretValue" => read::get(manager, &request),
-        "ListSecretVersionIds" => read::list_versions(manager, &request),
+        "DescribeSecret" => {
+            manager.seen(|vault| vault.find(&request.secret_id).map(read::describe))
+        }
+        "GetSecretValue" => manager.seen(|vault| read::get(vault, &request)),
+        "ListSecretVersionIds" => manager.seen(|vault| read::list_versions(vault, &request)),
         "PutSecretValue" => put(manager, &request),
         "RestoreSecret" => {
             let mut vault = lock(&manager.shared.vault);
@@ -133,6 +133,7 @@ pub(super) fn answer(
         "RotateSecret" => rotate::rotate(manager, &request),
         "UpdateSecretVersionStage" => {
             let mut vault = lock(&manager.shared.vault);
+            manager.shared.script.write(&vault);
             let secret = vault.find_mut(&request.secret_id)?;
             let stage = request.version_stage.as_deref().unwrap_or_default();
             let (to, from) = (
@@ -184,6 +185,7 @@ fn put(manager: &SecretsManager, request: &Request) -> Result<Value, ApiError> {
         ApiError::invalid_parameter("You must provide either SecretString or SecretBinary.")
     })?;
     let mut vault = lock(&manager.shared.vault);
+    manager.shared.script.write(&vault);
     let secret = vault.find_mut(&request.secret_id)?;
     manager.check_rotation_token(&secret.arn, request.rotation_token.as_ref())?;
     secret.put(token, content, request.version_stages.as_deref(), now())?;

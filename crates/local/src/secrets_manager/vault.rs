@@ -11,7 +11,7 @@ use crate::aws_json::ApiError;
 use crate::stack::{ACCOUNT, REGION};
 
 /// Secrets in order of creation.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Vault {
     secrets: Vec<Secret>,
 }

@@ -9,12 +9,10 @@ use time::{Date, OffsetDateTime};
 use super::{Request, named};
 use crate::aws_json::ApiError;
 use crate::clock::epoch_seconds;
-use crate::lock::lock;
-use crate::secrets_manager::SecretsManager;
 use crate::secrets_manager::secret::{Content, RotationSetup, Secret, Wanted};
+use crate::secrets_manager::vault::Vault;
 
-pub(super) fn get(manager: &SecretsManager, request: &Request) -> Result<Value, ApiError> {
-    let vault = lock(&manager.shared.vault);
+pub(super) fn get(vault: &Vault, request: &Request) -> Result<Value, ApiError> {
     let secret = vault.find(&request.secret_id)?;
     let wanted = Wanted {
         version_id: request.version_id.as_deref(),
@@ -83,11 +81,7 @@ pub(super) fn describe(secret: &Secret) -> Value {
     Value::Object(answer)
 }
 
-pub(super) fn list_versions(
-    manager: &SecretsManager,
-    request: &Request,
-) -> Result<Value, ApiError> {
-    let vault = lock(&manager.shared.vault);
+pub(super) fn list_versions(vault: &Vault, request: &Request) -> Result<Value, ApiError> {
     let secret = vault.find(&request.secret_id)?;
     let begin: usize = match request.next_token.as_deref().map(str::parse) {
         None => 0,

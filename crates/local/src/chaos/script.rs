@@ -1,0 +1,247 @@
+//! What happens in one run: made of a seed alone, so that the same seed makes the same script.
+
+use std::fmt;
+
+use fastrand::Rng;
+
+use crate::proxy::Flight;
+use crate::secrets_manager::Step;
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Script {
+    pub(super) seed: u64,
+    pub(super) start: Start,
+    pub(super) acts: Vec<Act>,
+}
+
+/// What is there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// `AWSCURRENT` opens the database, and there is no other version.
+    New,
+    /// `AWSCURRENT` opens it, and `AWSPREVIOUS` did.
+    Rotated,
+    /// `AWSPREVIOUS` opens it, because somebody typed `AWSCURRENT` wrongly.
+    WrongCurrent,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Act {
+    /// A rotation begins, unless another is not over; `tidy` takes `AWSPENDING` off the current version before.
+    Begin { tidy: bool },
+    /// The function is called.
+    Call(Call),
+}
+
+/// One call of the function, or two at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Call {
+    pub(super) step: Step,
+    /// For the rotation before the newest.
+    pub(super) outdated: bool,
+    pub(super) copies: usize,
+    pub(super) trouble: Option<Trouble>,
+}
+
+/// What goes wrong in a call, where it speaks with a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Trouble {
+    pub(super) link: Link,
+    pub(super) flight: Flight,
+    /// Counted from 1.
+    pub(super) nth: u64,
+    pub(super) what: What,
+}
+
+/// Whom the function speaks with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Link {
+    Api,
+    Database,
+}
+
+/// What becomes of a flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    /// The connection is reset before it arrives.
+    Cut,
+    /// The function is killed, and the flight does not arrive.
+    Kill,
+    /// It arrives late, in milliseconds.
+    Late(u64),
+    /// It arrives only after that many more acts.
+    Outlived(usize),
+    /// It never arrives, and nobody says so.
+    Lost,
+}
+
+impl Script {
+    pub(super) fn of(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let start = match rng.u32(..10) {
+            0 => Start::WrongCurrent,
+            1..=3 => Start::Rotated,
+            _ => Start::New,
+        };
+        let mut acts = Vec::new();
+        for _ in 0..rng.usize(1..=2) {
+            acts.push(Act::Begin { tidy: rng.bool() });
+            for _ in 0..rng.usize(1..=2) {
+                attempt(&mut rng, &mut acts);
+            }
+        }
+        Self { seed, start, acts }
+    }
+}
+
+/// What the service does for one rotation, in order for the most part.
+fn attempt(rng: &mut Rng, acts: &mut Vec<Act>) {
+    for step in Step::ALL {
+        if chance(rng, 6) {
+            continue;
+        }
+        acts.push(Act::Call(call(rng, step)));
+        if chance(rng, 12) {
+            acts.push(Act::Call(call(rng, step)));
+        }
+        if chance(rng, 10) {
+            let any = Step::ALL.get(rng.usize(..Step::ALL.len()));
+            acts.push(Act::Call(call(rng, any.copied().unwrap_or(step))));
+        }
+        if chance(rng, 10) {
+            // It gives up, and begins anew.
+            return;
+        }
+    }
+}
+
+fn call(rng: &mut Rng, step: Step) -> Call {
+    Call {
+        step,
+        outdated: chance(rng, 10),
+        copies: if chance(rng, 12) { 2 } else { 1 },
+        trouble: chance(rng, 50).then(|| trouble(rng, step)),
+    }
+}
+
+fn trouble(rng: &mut Rng, step: Step) -> Trouble {
+    let link = if step == Step::CreateSecret || chance(rng, 40) {
+        Link::Api
+    } else {
+        Link::Database
+    };
+    // About as many flights as the step has; where there are fewer, nothing happens.
+    let flights = match (link, step) {
+        (Link::Database, Step::SetSecret) => 19,
+        (Link::Database, _) => 7,
+        (Link::Api, Step::CreateSecret | Step::SetSecret) => 5,
+        (Link::Api, _) => 3,
+    };
+    Trouble {
+        link,
+        flight: if rng.bool() {
+            Flight::Request
+        } else {
+            Flight::Answer
+        },
+        nth: rng.u64(1..=flights),
+        what: match rng.u32(..100) {
+            0..45 => What::Cut,
+            45..75 => What::Kill,
+            75..92 => What::Late(rng.u64(1..=40)),
+            92..99 => What::Outlived(rng.usize(1..=6)),
+            _ => What::Lost,
+        },
+    }
+}
+
+fn chance(rng: &mut Rng, percent: u32) -> bool {
+    rng.u32(..100) < percent
+}
+
+impl fmt::Display for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "seed {}, at first: {:?}", self.seed, self.start)?;
+        for (number, act) in self.acts.iter().enumerate() {
+            writeln!(f, "  {}. {act}", number + 1)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Begin { tidy: true } => f.write_str("a rotation begins, the last one is tidied"),
+            Self::Begin { tidy: false } => f.write_str("a rotation begins"),
+            Self::Call(call) => write!(f, "{call}"),
+        }
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.step.as_str())?;
+        if self.outdated {
+            f.write_str(" of the rotation before")?;
+        }
+        if self.copies > 1 {
+            write!(f, ", {} times at once", self.copies)?;
+        }
+        let Some(trouble) = self.trouble else {
+            return Ok(());
+        };
+        let flight = match trouble.flight {
+            Flight::Request => "request",
+            Flight::Answer => "answer",
+        };
+        let link = match trouble.link {
+            Link::Api => "the API",
+            Link::Database => "the database",
+        };
+        write!(f, ", {flight} {} of {link}: ", trouble.nth)?;
+        match trouble.what {
+            What::Cut => f.write_str("the connection is reset"),
+            What::Kill => f.write_str("the function is killed"),
+            What::Late(milliseconds) => write!(f, "{milliseconds} ms late"),
+            What::Outlived(acts) => write!(f, "as late as {acts} acts later"),
+            What::Lost => f.write_str("never arrives"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_makes_the_same_script() {
+        for seed in 0..100 {
+            assert_eq!(Script::of(seed), Script::of(seed));
+        }
+        assert_ne!(Script::of(1).acts, Script::of(2).acts);
+    }
+
+    #[test]
+    fn a_thousand_scripts_have_every_kind_of_trouble() {
+        let all: String = (0..1000).map(|seed| Script::of(seed).to_string()).collect();
+        for part in [
+            "New",
+            "Rotated",
+            "WrongCurrent",
+            "rotation before",
+            "2 times at once",
+            "reset",
+            "killed",
+            "ms late",
+            "acts later",
+            "never arrives",
+            "request 1 of the API",
+            "answer 19 of the database",
+            "finishSecret",
+        ] {
+            assert!(all.contains(part), "{part}");
+        }
+    }
+}
