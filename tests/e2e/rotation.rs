@@ -186,36 +186,6 @@ async fn captures_go_on_in_the_gap() {
 }
 
 #[tokio::test]
-async fn every_step_may_be_repeated() {
-    let system = System::start("repeat").await;
-    let (token, hold) = system.rotation_before(Step::CreateSecret).await;
-    for step in [
-        "createSecret",
-        "createSecret",
-        "setSecret",
-        "setSecret",
-        "testSecret",
-        "testSecret",
-        "create_secret",
-    ] {
-        system.step_succeeds(step, &token).await;
-    }
-    let pending = system.secret("AWSPENDING").unwrap();
-    for step in [
-        "finishSecret",
-        "finishSecret",
-        "createSecret",
-        "setSecret",
-        "testSecret",
-    ] {
-        system.step_succeeds(step, &token).await;
-    }
-    assert_eq!(system.secret("AWSCURRENT").unwrap(), pending);
-    drop(hold);
-    assert!(system.opens("AWSCURRENT").await);
-}
-
-#[tokio::test]
 async fn the_preamble_refuses_as_the_reference_does() {
     let system = System::start("preamble").await;
     for code in [

@@ -3,7 +3,7 @@
 use local::canary;
 use local::secrets_manager::Step;
 use secrecy::ExposeSecret as _;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -15,15 +15,6 @@ const NO_RDS: (&str, &str) = ("AWS_ENDPOINT_URL_RDS", "http://127.0.0.1:9");
 const ALTERNATING: (&str, &str) = ("ROTATION_STRATEGY", "alternating-users");
 
 impl System {
-    /// Puts a new current version of the application's secret.
-    pub async fn edit_secret(&self, edit: impl FnOnce(&mut Value)) {
-        let mut secret = self.secret("AWSCURRENT").unwrap();
-        edit(&mut secret);
-        let client = aws_sdk_secretsmanager::Client::new(&self.stack.sdk_config());
-        let put = client.put_secret_value().secret_id(SECRET);
-        put.secret_string(secret.to_string()).send().await.unwrap();
-    }
-
     /// Names a master in the application's secret.
     pub async fn name_master(&self, arn: &str) {
         self.edit_secret(|secret| secret["masterarn"] = json!(arn))
