@@ -224,6 +224,7 @@ async fn plaintext_is_used_where_it_is_allowed_and_the_server_has_nothing_else()
         .unwrap()
         .own_postgres(|server| server.authentication("host all all 127.0.0.1/32 scram-sha-256\n"));
     let system = System::with(options, "without").await;
+    system.announce("NOT_ENCRYPTED");
     system.create_tables().await;
     let impostor = Impostor::start(Manner::Relay(system.database_address())).await;
     let port = impostor.port.to_string();

@@ -7,6 +7,7 @@ use secrets::{DocumentError, PasswordError, SecretsError, Stage};
 
 use crate::decide::{Refusal, start_over};
 use crate::event::EventError;
+use crate::finding::Finding;
 use crate::master::MasterError;
 use crate::migrate::MigrateError;
 use crate::operator::OrderError;
@@ -103,6 +104,9 @@ pub enum RotationError {
     /// No version was made current.
     #[error(transparent)]
     Recover(#[from] RecoverError),
+    /// A test of the configuration found what would make a rotation fail: do what the finding says.
+    #[error("a rotation would fail: {}; {}", .0.message, .0.repair)]
+    NotReady(Finding),
 }
 
 impl RotationError {
@@ -130,6 +134,7 @@ impl RotationError {
             Self::Order(source) => source.code(),
             Self::Migrate(source) => source.code(),
             Self::Recover(source) => source.code(),
+            Self::NotReady(finding) => &finding.code,
         }
     }
 

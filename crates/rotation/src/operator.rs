@@ -53,6 +53,7 @@ pub(crate) async fn audit(
     progress: &Progress,
 ) -> Result<Reply, RotationError> {
     progress.doing.set("read the labels");
+    progress.api_calls.set(2);
     let report = audit::run(&rotation.secrets, &event.secret_id).await?;
     Ok(Reply::Audited(report))
 }

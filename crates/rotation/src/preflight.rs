@@ -10,7 +10,9 @@ use std::fmt;
 
 use aurora::role::{self, RoleName};
 use aurora::{Credentials, LoginError, account, server};
-use secrets::{DatabaseSecret, LoginSecret, SecretDescription, SecretValue, Stage, Version};
+use secrets::{
+    DatabaseSecret, LoginSecret, SecretDescription, SecretValue, SecretsManager, Stage, Version,
+};
 use serde::{Deserialize, Serialize};
 use startup::metrics::Metrics;
 use tokio::time::Instant;
@@ -84,7 +86,7 @@ impl Preflight<'_> {
         self.passwords().await;
         self.progress.doing.set("read the labels");
         let secret_id = self.report.secret_id.clone();
-        let description = match self.rotation.secrets.describe(&secret_id).await {
+        let description = match self.api().describe(&secret_id).await {
             Ok(description) => description,
             Err(error) => {
                 self.add(findings::of_secrets(&error, &secret_id, None));
@@ -100,7 +102,7 @@ impl Preflight<'_> {
         }
         self.progress.doing.set("read the secret");
         let current = Version::Stage(Stage::Current);
-        let value = match self.rotation.secrets.get(&secret_id, current).await {
+        let value = match self.api().get(&secret_id, current).await {
             Ok(value) => value,
             Err(error) => {
                 let key = description.kms_key_id.as_deref();
@@ -133,7 +135,7 @@ impl Preflight<'_> {
         if self.rotation.config.password_source == PasswordSource::Local {
             return;
         }
-        if let Err(error) = self.rotation.secrets.random_password(rules).await {
+        if let Err(error) = self.api().random_password(rules).await {
             let secret_id = self.report.secret_id.clone();
             self.add(findings::of_secrets(&error, &secret_id, None));
         }
@@ -193,7 +195,13 @@ impl Preflight<'_> {
             password: secret.password.clone(),
         };
         let answer = database
-            .log_in(&target, &credentials, tls, self.deadline)
+            .log_in_counted(
+                &target,
+                &credentials,
+                tls,
+                self.deadline,
+                &self.progress.login_attempts,
+            )
             .await;
         match answer {
             Ok(Answer::Accepted(session)) => {
@@ -258,13 +266,11 @@ impl Preflight<'_> {
         value: &SecretValue,
     ) -> Result<Vec<Finding>, RotationError> {
         let Rotation {
-            config,
-            secrets,
-            database,
-            ..
+            config, database, ..
         } = self.rotation;
         let application = operator::read(value, Stage::Current)?;
-        let found = secrets
+        let found = self
+            .api()
             .get(master_id, Version::Stage(Stage::Current))
             .await?;
         let master: LoginSecret = operator::read(&found, Stage::Current)?;
@@ -273,7 +279,13 @@ impl Preflight<'_> {
         self.progress.logins.set(self.progress.logins.get() + 1);
         let tls = database.default_tls();
         let session = match database
-            .log_in(&target, &acting, tls, self.deadline)
+            .log_in_counted(
+                &target,
+                &acting,
+                tls,
+                self.deadline,
+                &self.progress.login_attempts,
+            )
             .await?
         {
             Answer::Accepted(session) => session,
@@ -293,6 +305,13 @@ impl Preflight<'_> {
                 source,
             })?;
         Ok(findings::as_master(facts.as_ref(), may, &role, &user))
+    }
+
+    /// Secrets Manager, for one call.
+    fn api(&self) -> &SecretsManager {
+        let calls = &self.progress.api_calls;
+        calls.set(calls.get() + 1);
+        &self.rotation.secrets
     }
 
     fn add(&mut self, finding: Finding) {

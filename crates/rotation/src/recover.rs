@@ -114,7 +114,7 @@ impl Recovering<'_> {
     pub(crate) async fn run(&self) -> Result<Report, RotationError> {
         for _ in 0..MOVES {
             self.progress.doing.set("read the labels");
-            let description = self.secrets.describe(self.secret_id).await?;
+            let description = self.api().describe(self.secret_id).await?;
             let mut search = Search::new(&description.versions, self.logins_allowed);
             let version_id = self.search(&mut search).await?;
             let report = self.report(&description, &search, version_id);
@@ -124,7 +124,7 @@ impl Recovering<'_> {
             self.progress.doing.set("move `AWSCURRENT`");
             let from = report.current_before.as_deref();
             match self
-                .secrets
+                .api()
                 .move_current(self.secret_id, &report.version_id, from)
                 .await
             {
@@ -134,6 +134,13 @@ impl Recovering<'_> {
             }
         }
         Err(RecoverError::CurrentMoved(self.secret_id.to_owned()).into())
+    }
+
+    /// Secrets Manager, for one call.
+    fn api(&self) -> &SecretsManager {
+        let calls = &self.progress.api_calls;
+        calls.set(calls.get() + 1);
+        self.secrets
     }
 
     /// Returns the version that the database accepts.
@@ -154,7 +161,7 @@ impl Recovering<'_> {
                 }
                 Next::List => {
                     self.progress.doing.set("list the versions");
-                    match self.secrets.versions(self.secret_id, true).await {
+                    match self.api().versions(self.secret_id, true).await {
                         Ok(versions) => search.listed(Some(&versions)),
                         Err(SecretsError::AccessDenied(_)) => search.listed(None),
                         Err(error) => return Err(error.into()),
@@ -176,10 +183,13 @@ impl Recovering<'_> {
     }
 
     async fn read(&self, version_id: &str) -> Result<Value, SecretsError> {
-        let found = self
-            .secrets
-            .find(self.secret_id, Version::Id(version_id))
-            .await?;
+        let version = Version::Id(version_id);
+        let found = match self.api().find(self.secret_id, version).await {
+            Ok(found) => found,
+            // An old version may be encrypted with a key that is gone.
+            Err(SecretsError::Kms(_)) => None,
+            Err(error) => return Err(error),
+        };
         let text = found.as_ref().and_then(|value| value.text().ok());
         // What is no database secret opens none.
         Ok(match text.map(DatabaseSecret::parse) {
@@ -201,7 +211,13 @@ impl Recovering<'_> {
         self.progress.logins.set(self.progress.logins.get() + 1);
         let answer = self
             .database
-            .log_in(&target, &credentials, tls, self.deadline)
+            .log_in_counted(
+                &target,
+                &credentials,
+                tls,
+                self.deadline,
+                &self.progress.login_attempts,
+            )
             .await?;
         let session = match answer {
             Answer::Accepted(session) => session,

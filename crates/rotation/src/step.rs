@@ -2,6 +2,7 @@
 
 mod change;
 mod master;
+mod preflight;
 mod progress;
 mod promote;
 mod recover;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use aurora::role::{RoleError, RoleName, facts};
 use aurora::state::ends_connection;
-use aurora::{Credentials, Login as Session, LoginError, Target, server};
+use aurora::{Credentials, Login as Session, LoginError, Target, account, server};
 use secrets::{DatabaseSecret, SdkConfig, SecretsError, SecretsManager, Ssl, Stage, Version};
 use tokio::time::Instant;
 
@@ -258,13 +259,18 @@ impl Rotating<'_> {
         };
         let username = &self.secret(Stage::Pending, known)?.username;
         // Both at once, so that what is known of the role costs no round trip of its own.
-        let (server, ()) = tokio::join!(
+        let (server, (), account) = tokio::join!(
             server::describe(&session.client),
-            self.look_at_role(session, username)
+            self.look_at_role(session, username),
+            account::describe(&session.client),
         );
         match server {
             Ok(server) => {
                 tracing::debug!(?server, "the server answered");
+                if let Ok(account) = account {
+                    self.look_ahead(server.read_only, &account, session.encrypted, known)
+                        .await?;
+                }
                 Ok(Probe::Answered)
             }
             Err(error) if ends_connection(&error) && Instant::now() + PAUSE < give_up => {

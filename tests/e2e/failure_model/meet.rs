@@ -79,6 +79,7 @@ async fn s17_the_verifier_is_of_the_servers_kind() {
                 .authentication("hostssl all all 127.0.0.1/32 md5\n")
         });
     let system = System::with(options, "s17").await;
+    system.announce("PASSWORD_ENCRYPTION_MD5");
     system.create_tables().await;
     system.rotate().await;
     let verifier = system.verifier().await;

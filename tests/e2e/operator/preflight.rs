@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::{document, found};
-use crate::system::{ROTATION, SECRET, System, event};
+use crate::system::{PATIENCE, ROTATION, ROTATION_ARN, SECRET, System, event};
 
 /// What is wrong in a system, besides that no rotation is configured.
 struct Seeded {
@@ -301,4 +301,43 @@ async fn a_password_that_is_not_the_current_one_names_the_version_that_is() {
         .finds(&fails("LOGIN_REFUSED", "turnkeep recover --secret"))
         .await;
     assert!(report.to_string().contains(&token), "{report}");
+}
+
+/// The service tests a configuration with `testSecret` alone, and AWSPENDING is a copy of the current version.
+#[tokio::test]
+async fn c8_a_test_of_the_configuration_is_a_preflight() {
+    let system = System::start("c8").await;
+    system.announce("ROLE_EXPIRES_SOON");
+    system.announce("READ_ONLY_TARGET");
+    let tested = async || {
+        let client = aws_sdk_secretsmanager::Client::new(&system.stack.sdk_config());
+        let request = client
+            .rotate_secret()
+            .secret_id(SECRET)
+            .rotation_lambda_arn(ROTATION_ARN);
+        let started = request.rotate_immediately(false).send().await.unwrap();
+        let manager = system.stack.secrets_manager();
+        let token = started.version_id().unwrap();
+        let ended = manager.rotation_over(token, PATIENCE).await.unwrap();
+        assert!(ended.test_only);
+        ended.succeeded()
+    };
+    assert!(tested().await);
+    // What makes no rotation fail is a warning.
+    let soon = format!(
+        "DO $$ BEGIN EXECUTE format('ALTER ROLE {} VALID UNTIL %L', now() + interval '1 day'); END $$",
+        system.application
+    );
+    system.sql(&soon).await;
+    assert!(tested().await);
+    system
+        .alter_role("SET default_transaction_read_only = on")
+        .await;
+    assert!(!tested().await, "a rotation would fail there");
+    assert!(system.opens("AWSCURRENT").await);
+    system
+        .alter_role("RESET default_transaction_read_only")
+        .await;
+    assert!(tested().await);
+    system.rotate().await;
 }

@@ -14,7 +14,7 @@ use crate::recover;
 /// How long before the next rotation an expiry is told, where the next one is known: it may come late.
 const AHEAD: i64 = 7 * DAY;
 /// The same where it is not known.
-const FAR_AHEAD: i64 = 37 * DAY;
+const FAR_AHEAD: i64 = 31 * DAY;
 const DAY: i64 = 24 * 60 * 60;
 
 /// What is looked at.
