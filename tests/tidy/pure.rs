@@ -34,11 +34,20 @@ fn effects(source: &Source) -> Vec<Violation> {
     source
         .lines()
         .filter_map(|(line, code)| {
-            let effect = EFFECTS.iter().find(|effect| code.contains(**effect))?;
+            let effect = EFFECTS.iter().find(|effect| has(code, effect))?;
             let rule = format!("a decision takes what it needs as an argument, no `{effect}`");
             Some(Violation::new(&source.path, line, rule))
         })
         .collect()
+}
+
+/// Whether a line has an effect, and not only a longer word that begins like it.
+fn has(code: &str, effect: &str) -> bool {
+    let is_letter = |character: char| character.is_alphanumeric() || character == '_';
+    code.match_indices(effect).any(|(at, _)| {
+        let goes_on = code[at + effect.len()..].starts_with(is_letter);
+        !(goes_on && effect.ends_with(is_letter))
+    })
 }
 
 fn is_part_of(source: &Source, module: &str) -> bool {
@@ -109,10 +118,10 @@ mod tests {
 
     #[test]
     fn an_effect_in_a_decision_is_found() {
-        let text = "fn decide(now: Instant) {}\nasync fn ask() {}\nlet now = Instant::now();\n// tokio in a comment";
+        let text = "fn decide(now: Instant) {}\nasync fn ask() {}\nlet now = Instant::now();\n// tokio in a comment\nknown.awaited(x);\nask().await";
         let decision = |path: &str| effects(&Source::scan(path, text));
-        demand_lines(&decision("crates/rotation/src/decide.rs"), &[2, 3]);
-        demand_lines(&decision("crates/rotation/src/decide/known.rs"), &[2, 3]);
+        demand_lines(&decision("crates/rotation/src/decide.rs"), &[2, 3, 6]);
+        demand_lines(&decision("crates/rotation/src/decide/known.rs"), &[2, 3, 6]);
         demand_lines(&decision("crates/conversation/src/instant.rs"), &[2, 3]);
         demand_lines(&decision("crates/rotation/src/decided.rs"), &[]);
         demand_lines(&decision("crates/rotation/src/step.rs"), &[]);
