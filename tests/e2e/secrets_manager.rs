@@ -5,6 +5,7 @@
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
+use aws_sdk_secretsmanager::types::RotationRulesType;
 use local::lambda::Function;
 use local::{Stack, StackOptions};
 use tokio::process::Command;
@@ -21,6 +22,42 @@ pub async fn stack() -> (Stack, Client) {
         .unwrap();
     let client = Client::new(&stack.sdk_config());
     (stack, client)
+}
+
+/// The secret `s`, whose version [`ONE`] is current and holds "one".
+pub async fn create(client: &Client) -> String {
+    let request = client
+        .create_secret()
+        .name("s")
+        .client_request_token(ONE)
+        .secret_string("one");
+    request.send().await.unwrap().arn().unwrap().to_owned()
+}
+
+/// The secret `s`, and a rotation function that fails.
+pub async fn rotatable() -> (Stack, Client) {
+    let (stack, client) = stack().await;
+    create(&client).await;
+    let function = Function::binary(ROTATION, "/bin/false");
+    stack.functions().define(function).unwrap();
+    (stack, client)
+}
+
+/// Rotates `s` to version `token`; the id of the version that is being made.
+pub async fn rotate(
+    client: &Client,
+    token: &str,
+    function: Option<&str>,
+    rules: Option<RotationRulesType>,
+) -> Result<String, String> {
+    let request = client
+        .rotate_secret()
+        .secret_id("s")
+        .client_request_token(token)
+        .set_rotation_lambda_arn(function.map(Into::into))
+        .set_rotation_rules(rules);
+    let started = request.send().await.map_err(code)?;
+    Ok(started.version_id().unwrap().to_owned())
 }
 
 pub async fn put(

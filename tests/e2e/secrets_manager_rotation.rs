@@ -8,55 +8,31 @@ use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
-use crate::secrets_manager::{ONE, THREE, TWO, code, get, move_label, stack, stages};
+use crate::secrets_manager::{
+    ONE, THREE, TWO, code, create, get, move_label, rotatable, rotate, stack, stages,
+};
 use crate::system::{PATIENCE, ROTATION, ROTATION_ARN, System};
 
 /// AWSPENDING exists before it has a value; failure leaves it; another rotation is refused until the first is cleared.
 #[tokio::test]
 async fn a_rotation_that_fails_stays_pending() {
-    let (stack, client) = stack().await;
-    client
-        .create_secret()
-        .name("s")
-        .client_request_token(ONE)
-        .secret_string("one")
-        .send()
-        .await
-        .unwrap();
-    let function = Function::binary(ROTATION, "/bin/false");
-    stack.functions().define(function).unwrap();
-    let arn = "arn:aws:lambda:us-east-1:000000000000:function:";
-    let rotate = |name: &str, token: &str| {
-        let rules = RotationRulesType::builder()
-            .automatically_after_days(30)
-            .build();
-        let request = client
-            .rotate_secret()
-            .secret_id("s")
-            .rotation_lambda_arn(format!("{arn}{name}"));
-        request
-            .rotation_rules(rules)
-            .client_request_token(token)
-            .send()
-    };
-    let unconfigured = client
-        .rotate_secret()
-        .secret_id("s")
-        .send()
-        .await
-        .map(drop)
-        .map_err(code);
+    let (stack, client) = rotatable().await;
+    let unconfigured = rotate(&client, TWO, None, None).await;
     assert_eq!(unconfigured, Err("InvalidRequestException".to_owned()));
+    let nowhere = format!("{ROTATION_ARN}-nowhere");
     assert!(
-        rotate("nowhere", TWO).await.is_err(),
+        rotate(&client, TWO, Some(&nowhere), None).await.is_err(),
         "an unknown function is refused before anything changes"
     );
     assert_eq!(stages(&client, TWO).await, None);
 
     let hold = stack.secrets_manager().hold_before(Step::CreateSecret);
+    let days = RotationRulesType::builder()
+        .automatically_after_days(30)
+        .build();
     assert_eq!(
-        rotate(ROTATION, TWO).await.unwrap().version_id(),
-        Some(TWO),
+        rotate(&client, TWO, Some(ROTATION_ARN), Some(days)).await,
+        Ok(TWO.to_owned()),
         "it answers before the function runs"
     );
     local::wait::until("the rotation at its first step", PATIENCE, async || {
@@ -97,42 +73,25 @@ async fn a_rotation_that_fails_stays_pending() {
         Some(vec!["AWSPENDING".to_owned()]),
         "failure leaves the label"
     );
-    let second = rotate(ROTATION, THREE).await.map(drop).map_err(code);
     assert_eq!(
-        second,
+        rotate(&client, THREE, None, None).await,
         Err("InvalidRequestException".to_owned()),
         "a previous rotation is in progress"
     );
     move_label(&client, "AWSPENDING", None, Some(TWO))
         .await
         .unwrap();
-    assert!(rotate(ROTATION, THREE).await.is_ok());
+    assert!(rotate(&client, THREE, None, None).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_rotation_in_progress_goes_on_with_its_own_token_only() {
-    let (stack, client) = stack().await;
-    let create = client
-        .create_secret()
-        .name("s")
-        .client_request_token(ONE)
-        .secret_string("one");
-    create.send().await.unwrap();
-    let function = Function::binary(ROTATION, "/bin/false");
-    stack.functions().define(function).unwrap();
-    let rotate = |token: &str, function: Option<&str>| {
-        let request = client
-            .rotate_secret()
-            .secret_id("s")
-            .client_request_token(token);
-        request
-            .set_rotation_lambda_arn(function.map(Into::into))
-            .send()
-    };
-    rotate(TWO, Some(ROTATION_ARN)).await.unwrap();
+    let (_stack, client) = rotatable().await;
+    let started = rotate(&client, TWO, Some(ROTATION_ARN), None).await;
+    assert_eq!(started, Ok(TWO.to_owned()));
     for function in [Some(ROTATION_ARN), None] {
         assert_eq!(
-            rotate(THREE, function).await.map(drop).map_err(code),
+            rotate(&client, THREE, function, None).await,
             Err("InvalidRequestException".to_owned()),
             "a previous rotation is in progress"
         );
@@ -144,8 +103,8 @@ async fn a_rotation_in_progress_goes_on_with_its_own_token_only() {
         "a refused rotation forgets nothing"
     );
     assert_eq!(
-        rotate(TWO, None).await.unwrap().version_id(),
-        Some(TWO),
+        rotate(&client, TWO, None, None).await,
+        Ok(TWO.to_owned()),
         "with its own token it is tried again"
     );
     assert_eq!(stages(&client, THREE).await, None);
@@ -153,31 +112,18 @@ async fn a_rotation_in_progress_goes_on_with_its_own_token_only() {
 
 #[tokio::test]
 async fn awspending_on_the_current_version_is_no_rotation_in_progress() {
-    let (stack, client) = stack().await;
-    let create = client
-        .create_secret()
-        .name("s")
-        .client_request_token(ONE)
-        .secret_string("one");
-    create.send().await.unwrap();
-    let function = Function::binary(ROTATION, "/bin/false");
-    stack.functions().define(function).unwrap();
+    let (stack, client) = rotatable().await;
     move_label(&client, "AWSPENDING", Some(ONE), None)
         .await
         .unwrap();
-    let rotate = |token: &str| {
-        let request = client
-            .rotate_secret()
-            .secret_id("s")
-            .client_request_token(token);
-        request.rotation_lambda_arn(ROTATION_ARN).send()
-    };
-    rotate(ONE).await.unwrap();
+    let own = rotate(&client, ONE, Some(ROTATION_ARN), None).await;
+    assert_eq!(own, Ok(ONE.to_owned()));
     assert!(
         stack.secrets_manager().rotations().is_empty(),
         "the current version's token starts none"
     );
-    rotate(TWO).await.unwrap();
+    let next = rotate(&client, TWO, Some(ROTATION_ARN), None).await;
+    assert_eq!(next, Ok(TWO.to_owned()));
     assert_eq!(
         stages(&client, ONE).await,
         Some(vec!["AWSCURRENT".to_owned()])
@@ -190,20 +136,8 @@ async fn awspending_on_the_current_version_is_no_rotation_in_progress() {
 
 #[tokio::test]
 async fn rules_that_aws_does_not_take_are_refused_and_configure_nothing() {
-    let (stack, client) = stack().await;
-    let create = client
-        .create_secret()
-        .name("s")
-        .client_request_token(ONE)
-        .secret_string("one");
-    create.send().await.unwrap();
-    let function = Function::binary(ROTATION, "/bin/false");
-    stack.functions().define(function).unwrap();
+    let (_stack, client) = rotatable().await;
     let rules = RotationRulesType::builder;
-    let rotate = |rules: RotationRulesType| {
-        let request = client.rotate_secret().secret_id("s").rotation_rules(rules);
-        request.rotation_lambda_arn(ROTATION_ARN).send()
-    };
     let schedule = |expression: &str| rules().schedule_expression(expression).build();
     for wrong in [
         rules().automatically_after_days(0).build(),
@@ -220,34 +154,25 @@ async fn rules_that_aws_does_not_take_are_refused_and_configure_nothing() {
     ] {
         let shown = format!("{wrong:?}");
         assert_eq!(
-            rotate(wrong).await.map(drop).map_err(code),
+            rotate(&client, TWO, Some(ROTATION_ARN), Some(wrong)).await,
             Err("InvalidParameterException".to_owned()),
             "{shown}"
         );
     }
     let described = client.describe_secret().secret_id("s").send();
     assert_eq!(described.await.unwrap().rotation_enabled(), None);
-    for (token, right) in [
-        (
-            TWO,
-            rules()
-                .automatically_after_days(1000)
-                .duration("3h")
-                .build(),
-        ),
-        (TWO, schedule("rate(4 hours)")),
-        (TWO, schedule("cron(0 16 1,15 * ? *)")),
+    for right in [
+        rules()
+            .automatically_after_days(1000)
+            .duration("3h")
+            .build(),
+        schedule("rate(4 hours)"),
+        schedule("cron(0 16 1,15 * ? *)"),
     ] {
         let shown = format!("{right:?}");
-        let request = client
-            .rotate_secret()
-            .secret_id("s")
-            .client_request_token(token)
-            .rotation_rules(right.clone())
-            .rotation_lambda_arn(ROTATION_ARN);
         assert_eq!(
-            request.send().await.map(drop).map_err(code),
-            Ok(()),
+            rotate(&client, TWO, Some(ROTATION_ARN), Some(right.clone())).await,
+            Ok(TWO.to_owned()),
             "{shown}"
         );
         let described = client.describe_secret().secret_id("s").send();
@@ -258,22 +183,11 @@ async fn rules_that_aws_does_not_take_are_refused_and_configure_nothing() {
 #[tokio::test]
 async fn a_step_is_told_which_version_of_which_secret_it_is_about() {
     let (stack, client) = stack().await;
-    let create = client
-        .create_secret()
-        .name("s")
-        .client_request_token(ONE)
-        .secret_string("one");
-    let secret_arn = create.send().await.unwrap().arn().unwrap().to_owned();
+    let secret_arn = create(&client).await;
     let watcher = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let function = Function::watched(ROTATION, watcher.local_addr().unwrap());
     stack.functions().define(function).unwrap();
-    let request = client
-        .rotate_secret()
-        .secret_id("s")
-        .client_request_token(TWO);
-    request
-        .rotation_lambda_arn(ROTATION_ARN)
-        .send()
+    rotate(&client, TWO, Some(ROTATION_ARN), None)
         .await
         .unwrap();
 

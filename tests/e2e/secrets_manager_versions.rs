@@ -2,20 +2,11 @@
 
 use std::sync::Arc;
 
-use aws_sdk_secretsmanager::Client;
 use tokio::sync::Barrier;
 
-use crate::secrets_manager::{ONE, THREE, TWO, code, get, move_label, put, stack, stages};
-
-/// The secret `s`, whose version [`ONE`] is current and holds "one".
-async fn create(client: &Client) {
-    let request = client
-        .create_secret()
-        .name("s")
-        .client_request_token(ONE)
-        .secret_string("one");
-    request.send().await.unwrap();
-}
+use crate::secrets_manager::{
+    ONE, THREE, TWO, code, create, get, move_label, put, stack, stages,
+};
 
 fn refused<T>(code: &str) -> Result<T, String> {
     Err(code.to_owned())
