@@ -9,6 +9,7 @@
 )]
 
 mod checkout;
+mod codes;
 mod crates;
 mod errors;
 mod habits;
