@@ -85,9 +85,9 @@ impl Household {
         let credentials = Credentials::generate(pair.pending.as_str());
         let verifier = verifier::scram_sha_256(&credentials.password);
         let check = async || Ok::<(), Infallible>(());
-        let changed =
+        let outcome =
             role::set_alternate_password(&mut self.master, pair, &verifier, soon(), check).await;
-        let changes = changed.map_err(|error| match error {
+        let changes = outcome.map_err(|error| match error {
             SetPasswordError::Role(error) => error,
             SetPasswordError::Vetoed(never) => match never {},
         })?;

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Barrier;
 
-use crate::secrets_manager::{
-    ONE, THREE, TWO, code, create, get, move_label, put, stack, stages,
-};
+use crate::secrets_manager::{ONE, THREE, TWO, code, create, get, move_label, put, stack, stages};
 
 fn refused<T>(code: &str) -> Result<T, String> {
     Err(code.to_owned())

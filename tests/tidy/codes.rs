@@ -33,7 +33,7 @@ fn is_code(text: &str, words: usize) -> bool {
                 .all(|character| character.is_ascii_uppercase() || character.is_ascii_digit())
     };
     parts.len() >= words
-        && parts.iter().all(|part| capitals(&part))
+        && parts.iter().all(capitals)
         && text.starts_with(|first: char| first.is_ascii_uppercase())
 }
 

@@ -122,7 +122,7 @@ mod tests {
         let decision = |path: &str| effects(&Source::scan(path, text));
         demand_lines(&decision("crates/rotation/src/decide.rs"), &[2, 3, 6]);
         demand_lines(&decision("crates/rotation/src/decide/known.rs"), &[2, 3, 6]);
-        demand_lines(&decision("crates/conversation/src/instant.rs"), &[2, 3]);
+        demand_lines(&decision("crates/conversation/src/instant.rs"), &[2, 3, 6]);
         demand_lines(&decision("crates/rotation/src/decided.rs"), &[]);
         demand_lines(&decision("crates/rotation/src/step.rs"), &[]);
     }

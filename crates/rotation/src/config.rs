@@ -29,10 +29,9 @@ pub struct Config {
     pub password_source: PasswordSource,
     /// Whether `setSecret` logs in with the new password and moves `AWSCURRENT`, too.
     pub fast_promotion: bool,
-    /// Whether a strategy was chosen: a secret that may have been rotated with alternating users needs the choice.
-    pub strategy_chosen: bool,
-    /// How a rotation changes the password.
-    pub strategy: RotationStrategy,
+    /// How a rotation changes the password; `None` if nobody has chosen, which a secret that may have been rotated with
+    /// alternating users needs.
+    pub strategy: Option<RotationStrategy>,
     /// Whether of two alternating users the one acts as the other, so that both own the same things.
     pub shared_ownership: bool,
     /// Whether of two alternating users each is granted what only the other has.
@@ -119,8 +118,7 @@ impl Config {
                 &[("true", true), ("false", false)],
                 false,
             ),
-            strategy_chosen: strategy.is_some(),
-            strategy: strategy.unwrap_or_default(),
+            strategy,
             shared_ownership: reader.choice(
                 &environment::SHARED_OWNERSHIP,
                 &[("true", true), ("false", false)],
@@ -202,7 +200,7 @@ mod tests {
         assert_eq!(config.tls, Tls::Require);
         assert_eq!(config.connect_budget, Duration::from_secs(8));
         assert_eq!(config.recovery_versions, 5);
-        assert!(!config.strategy_chosen);
+        assert_eq!(config.strategy, None);
         assert_eq!(config.secrets_manager_endpoint, None);
         assert_eq!(config.password_rules, Ok(PasswordRules::default()));
     }
@@ -243,11 +241,8 @@ mod tests {
     #[test]
     fn the_strategy_counts_as_chosen_only_when_it_is_set() {
         let environment = Environment::from([("ROTATION_STRATEGY", "single-user")]);
-        assert!(
-            Config::from_environment(&environment)
-                .unwrap()
-                .strategy_chosen
-        );
+        let config = Config::from_environment(&environment).unwrap();
+        assert_eq!(config.strategy, Some(RotationStrategy::SingleUser));
     }
 
     #[test]

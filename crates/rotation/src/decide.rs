@@ -214,7 +214,7 @@ fn create(known: &Known) -> Result<Action, First> {
     let current = usable_current(known)?;
     Ok(match (known.store, &known.pending) {
         // Without a look first: the service keeps the value that a version has (API reference of `PutSecretValue`).
-        (None, _) if known.strategy == RotationStrategy::AlternatingUsers => {
+        (None, _) if known.strategy == Some(RotationStrategy::AlternatingUsers) => {
             alternating::store(current)
         }
         (None, _) => Action::Store,
@@ -255,7 +255,7 @@ fn set(known: &Known) -> Result<Action, First> {
         }
         Some(Login::Refused) => {}
     }
-    if known.strategy == RotationStrategy::AlternatingUsers {
+    if known.strategy == Some(RotationStrategy::AlternatingUsers) {
         return alternating::set(known, current, pending);
     }
     if pending.username != current.username {
@@ -378,7 +378,7 @@ fn usable_current(known: &Known) -> Result<&DatabaseSecret, First> {
     match &known.current {
         Value::Unread => Err(Action::Read(Stage::Current)),
         Value::Absent => Err(Action::Refuse(Refusal::NoCurrentValue)),
-        Value::Read(current) if current.masterarn.is_some() && !known.strategy_chosen => {
+        Value::Read(current) if current.masterarn.is_some() && known.strategy.is_none() => {
             Err(Action::Refuse(Refusal::StrategyNotChosen))
         }
         Value::Read(current) => Ok(current),

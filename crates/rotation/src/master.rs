@@ -205,23 +205,23 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(tags: &[(&str, &str)], expected: Option<Primary>) {
+    fn check(tags: &[(&str, &str)], expected: Option<&Primary>) {
         let tags = tags
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
             .collect();
-        assert_eq!(primary(&tags), expected);
+        assert_eq!(primary(&tags).as_ref(), expected);
     }
 
     #[test]
     fn the_tag_of_a_managed_secret_names_its_database() {
         let arn = "arn:aws:rds:eu-west-2:000000000000:cluster:talks";
-        let cluster = Some(Primary::Cluster(arn.to_owned()));
-        check(&[("aws:rds:primaryDBClusterArn", arn)], cluster.clone());
-        check(&[("AWS:RDS:PRIMARYDBCLUSTERARN", arn)], cluster);
+        let cluster = Primary::Cluster(arn.to_owned());
+        check(&[("aws:rds:primaryDBClusterArn", arn)], Some(&cluster));
+        check(&[("AWS:RDS:PRIMARYDBCLUSTERARN", arn)], Some(&cluster));
         check(
             &[("aws:rds:primaryDBInstanceArn", "arn:i")],
-            Some(Primary::Instance("arn:i".to_owned())),
+            Some(&Primary::Instance("arn:i".to_owned())),
         );
         check(&[("Name", arn)], None);
         check(&[("aws:rds:primaryDBClusterArn", "")], None);

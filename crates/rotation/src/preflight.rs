@@ -158,7 +158,7 @@ impl Preflight<'_> {
             ));
         }
         let secret = DatabaseSecret::parse(text).ok()?;
-        let chosen = self.rotation.config.strategy_chosen;
+        let chosen = self.rotation.config.strategy.is_some();
         self.report
             .findings
             .extend(findings::of_document(&secret, chosen, &secret_id));

@@ -359,8 +359,6 @@ impl fmt::Display for Report {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     fn description(enabled: Option<bool>, versions: &[(&str, &str)]) -> SecretDescription {
@@ -370,7 +368,7 @@ mod tests {
         description.rotation_function_arn = enabled.map(|_| "arn:function".to_owned());
         let versions = versions.iter();
         let versions = versions.map(|(id, label)| ((*id).to_owned(), vec![(*label).to_owned()]));
-        description.versions = BTreeMap::from_iter(versions);
+        description.versions = versions.collect();
         description
     }
 

@@ -68,7 +68,7 @@ impl Rotating<'_> {
             .wait_for(Some(Server::SecretsManager), Instant::now());
         let description = self.api().describe(&self.event.secret_id).await?;
         let labels = Labels::of(&description, &self.event.version_id);
-        let mut known = Known::new(labels, self.config.strategy_chosen)
+        let mut known = Known::new(labels)
             .with_replicas(Replicas::of(&description))
             .with_recovery(self.config.recovery_versions)
             .with_fast_promotion(self.config.fast_promotion)
@@ -176,7 +176,7 @@ impl Rotating<'_> {
         let Some(value) = self.api().find(&self.event.secret_id, version).await? else {
             return Ok(Value::Absent);
         };
-        let parse = |text: &_| self.config.strategy.parse(text);
+        let parse = |text: &_| self.config.strategy.unwrap_or_default().parse(text);
         match value.text().and_then(parse) {
             Ok(secret) => Ok(Value::Read(Box::new(secret))),
             // It is only a last resort.
@@ -203,7 +203,11 @@ impl Rotating<'_> {
             PasswordSource::Local => rules.generate()?,
         };
         let current = self.secret(Stage::Current, known)?;
-        let text = self.config.strategy.document(current, &password);
+        let text = self
+            .config
+            .strategy
+            .unwrap_or_default()
+            .document(current, &password);
         let stored = self
             .api()
             .put_pending(

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::capture::turn;
-use crate::system::{ROTATION, SECRET, System};
+use crate::system::{ROTATION, System};
 
 /// A port on which nobody listens: whoever calls RDS fails.
 const NO_RDS: (&str, &str) = ("AWS_ENDPOINT_URL_RDS", "http://127.0.0.1:9");

@@ -96,10 +96,13 @@ async fn read(
     };
     let pair_names = (&names as _, Type::TEXT_ARRAY);
     add(transaction
-        .query_typed(sql::DIFFERENT_MEMBERSHIPS, &[pair_names.clone()])
+        .query_typed(
+            sql::DIFFERENT_MEMBERSHIPS,
+            std::slice::from_ref(&pair_names),
+        )
         .await?)?;
     add(transaction
-        .query_typed(sql::DIFFERENT_GRANTS, &[pair_names.clone()])
+        .query_typed(sql::DIFFERENT_GRANTS, std::slice::from_ref(&pair_names))
         .await?)?;
     add(transaction
         .query_typed(
@@ -108,7 +111,7 @@ async fn read(
         )
         .await?)?;
     add(transaction
-        .query_typed(sql::DIFFERENT_SETTINGS, &[pair_names.clone()])
+        .query_typed(sql::DIFFERENT_SETTINGS, std::slice::from_ref(&pair_names))
         .await?)?;
     add(transaction
         .query_typed(sql::DIFFERENT_ATTRIBUTES, &[pair_names])

@@ -9,10 +9,14 @@ use super::replicas::Replicas;
 
 /// What an invocation has learnt so far. The methods add an action's outcome.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that have nothing to do with each other"
+)]
 pub struct Known {
     pub(super) labels: Labels,
-    pub(super) strategy_chosen: bool,
-    pub(super) strategy: RotationStrategy,
+    /// The one that somebody has chosen.
+    pub(super) strategy: Option<RotationStrategy>,
     pub(super) expected: Option<Expected>,
     /// The event is about another secret than the one that is configured.
     pub(super) other_secret: bool,
@@ -138,12 +142,11 @@ pub(super) struct Logins {
 }
 
 impl Known {
-    /// Starts with the labels. `strategy_chosen` is whether somebody has chosen a strategy, and not only left the default.
-    pub fn new(labels: Labels, strategy_chosen: bool) -> Self {
+    /// Starts with the labels.
+    pub fn new(labels: Labels) -> Self {
         Self {
             labels,
-            strategy_chosen,
-            strategy: RotationStrategy::default(),
+            strategy: None,
             expected: None,
             other_secret: false,
             current: Value::Unread,
@@ -185,9 +188,9 @@ impl Known {
         self
     }
 
-    /// Rotates by this strategy.
+    /// Rotates by the strategy that somebody has chosen; without a choice only what can be no other's.
     #[must_use]
-    pub fn with_strategy(mut self, strategy: RotationStrategy) -> Self {
+    pub fn with_strategy(mut self, strategy: Option<RotationStrategy>) -> Self {
         self.strategy = strategy;
         self
     }

@@ -196,7 +196,7 @@ mod tests {
             version: Standing::Pending,
             current_version: Some("v1".to_owned()),
         };
-        let mut known = Known::new(labels, false).with_recovery(logins_allowed);
+        let mut known = Known::new(labels).with_recovery(logins_allowed);
         for (stage, password) in [
             (Stage::Current, "c"),
             (Stage::Pending, "p"),

@@ -18,7 +18,7 @@ fn rotating() -> Labels {
 }
 
 fn known() -> Known {
-    Known::new(rotating(), false)
+    Known::new(rotating())
 }
 
 fn secret(json: &str) -> Value {
@@ -69,7 +69,7 @@ fn the_preamble_is_checked_in_the_order_of_the_reference() {
     let labels = |change: fn(&mut Labels)| {
         let mut labels = rotating();
         change(&mut labels);
-        Known::new(labels, false)
+        Known::new(labels)
     };
     let off = labels(|labels| {
         labels.rotation_off = true;
@@ -147,7 +147,7 @@ fn a_master_in_the_secret_asks_for_a_chosen_strategy() {
     default.read(Stage::Current, with_master());
     check_refused("createSecret", &default, Refusal::StrategyNotChosen);
     check_refused("setSecret", &default, Refusal::StrategyNotChosen);
-    let mut chosen = Known::new(rotating(), true);
+    let mut chosen = Known::new(rotating()).with_strategy(Some(RotationStrategy::SingleUser));
     chosen.read(Stage::Current, with_master());
     check("createSecret", &chosen, &Action::Store);
 }

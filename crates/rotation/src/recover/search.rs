@@ -100,11 +100,10 @@ impl Search {
             };
             match one.login {
                 Some(Login::Accepted) => return Next::Accepted(one.version_id.clone()),
-                Some(Login::Refused) => {}
                 None if self.may_try(one.origin) && self.is_worth_a_login(secret) => {
                     return Next::LogIn(one.version_id.clone());
                 }
-                None => {}
+                Some(Login::Refused) | None => {}
             }
         }
         if self.unlabelled.is_none() && self.logins_allowed > 0 {

@@ -55,7 +55,7 @@ impl Rotating<'_> {
         let failed = |error: RotationError| SetPasswordError::Vetoed(Veto::failed(error));
         let pending = self.secret(Stage::Pending, known).map_err(failed)?;
         let current = self.secret(Stage::Current, known).map_err(failed)?;
-        if self.config.strategy == RotationStrategy::SingleUser {
+        if self.config.strategy.unwrap_or_default() == RotationStrategy::SingleUser {
             let role = RoleName::new(&pending.username)?;
             return role::set_password(&mut session.client, &role, verifier, self.deadline, check)
                 .await;
@@ -101,14 +101,15 @@ impl Rotating<'_> {
             .map_err(|PlaintextRefused| RotationError::PlaintextRefused)?;
         let mut session = match self.session.take() {
             Some((whose, session)) if whose == acting => session,
-            _ => match (self.log_in(&acting, known).await?, self.session.take()) {
-                (Login::Accepted, Some((_, session))) => session,
-                _ => {
+            _ => {
+                let login = self.log_in(&acting, known).await?;
+                let (Login::Accepted, Some((_, session))) = (login, self.session.take()) else {
                     let secret = self.secret(Stage::Current, known)?.masterarn.clone();
                     let secret = secret.unwrap_or_default();
                     return Err(self.refusal(Refusal::MasterRefused { secret }, None));
-                }
-            },
+                };
+                session
+            }
         };
         let setup = Setup {
             application,

@@ -101,22 +101,19 @@ impl Survey {
             .memberships
             .iter()
             .find(|(name, _)| name == member.as_str());
-        match (self.state(&pair.pending), membership) {
-            (None, _) => changes.push(PairChange::Create(pair.pending.clone())),
-            (Some(_), Some(_)) => {}
-            // The name is made up. Whoever can write the secret must not get somebody else's role with it.
-            (Some(_), None) if pair.pending.as_str().len() < pair.current.as_str().len() => {
-                return Err(RoleError::NotAPair(pair.pending.clone()));
+        match self.state(&pair.pending) {
+            None => changes.push(PairChange::Create(pair.pending.clone())),
+            Some(pending) if membership.is_none() => {
+                let current = self.state(&pair.current);
+                let has_shorter_name = pair.pending.as_str().len() < pair.current.as_str().len();
+                let has_more_rights =
+                    pending.privileged && !current.is_some_and(|current| current.privileged);
+                // The name is made up. Whoever can write the secret must not get somebody else's role with it.
+                if has_shorter_name || has_more_rights {
+                    return Err(RoleError::NotAPair(pair.pending.clone()));
+                }
             }
-            (Some(pending), None)
-                if pending.privileged
-                    && !self
-                        .state(&pair.current)
-                        .is_some_and(|current| current.privileged) =>
-            {
-                return Err(RoleError::NotAPair(pair.pending.clone()));
-            }
-            (Some(_), None) => {}
+            Some(_) => {}
         }
         if !membership.is_some_and(|(_, complete)| *complete) {
             changes.push(PairChange::Join {

@@ -72,7 +72,7 @@ impl World {
         answer_lost: bool,
     ) -> Option<Result<Done, Refusal>> {
         let mut known =
-            Known::new(self.labels(), true).with_strategy(RotationStrategy::AlternatingUsers);
+            Known::new(self.labels()).with_strategy(Some(RotationStrategy::AlternatingUsers));
         let mut effects = 0;
         for _ in 0..100 {
             let login = |accepted| {

@@ -268,7 +268,7 @@ impl Invocation {
             return self.die(world);
         }
         let Some(mut known) = self.known.take() else {
-            let known = Known::new(world.labels(self.token), false);
+            let known = Known::new(world.labels(self.token));
             let known = known.with_recovery(world.recovery);
             self.known = Some(known.with_fast_promotion(world.fast_promotion));
             self.actions += 1;

@@ -144,6 +144,8 @@ fn a_refusal_names_the_version_that_is_accepted_or_what_else_refuses() {
 
 #[test]
 fn every_refusal_of_secrets_manager_has_its_repair() {
+    use SecretsError::{AccessDenied, Deleted, Kms, NotFound, Throttled, Unavailable, Unexpected};
+
     let failure = || secrets::Failure {
         operation: "GetSecretValue",
         code: "Code".to_owned(),
@@ -151,7 +153,6 @@ fn every_refusal_of_secrets_manager_has_its_repair() {
         cause: None,
     };
     let of = |error: SecretsError| of_secrets(&error, "app", Some("key-1"));
-    use SecretsError::{AccessDenied, Deleted, Kms, NotFound, Throttled, Unavailable, Unexpected};
     check(&of(NotFound(failure())), "SECRET_NOT_FOUND", "app");
     check(&of(Deleted(failure())), "SECRET_DELETED", "restore-secret");
     check(
