@@ -27,6 +27,13 @@ impl Rotating<'_> {
             Ok(value) => value,
             // An old version may be encrypted with a key that is gone.
             Err(SecretsError::Kms(_)) => None,
+            // A policy may allow the current and the pending label only.
+            Err(SecretsError::AccessDenied(_)) => {
+                let text =
+                    "the function's role may not read versions without a label (GetSecretValue)";
+                self.progress.warn("VERSIONS_NOT_READABLE", text.to_owned());
+                None
+            }
             Err(error) => return Err(error.into()),
         };
         let secret = value.and_then(|value| value.text().and_then(DatabaseSecret::parse).ok());
