@@ -26,7 +26,8 @@ const LOOKS: u32 = 50;
 pub(super) struct Player {
     stack: Arc<Stack>,
     database: Database,
-    function: String,
+    /// The function as it is by default, and with fast promotion.
+    functions: [String; 2],
     superuser: Client,
     api: FaultProxy,
     link: FaultProxy,
@@ -48,6 +49,7 @@ pub(super) struct Played {
 /// A run under way.
 struct Run<'a> {
     player: &'a Player,
+    function: String,
     secret_arn: String,
     seed: u64,
     /// The tokens of the rotations, the newest last.
@@ -89,21 +91,24 @@ impl Player {
     ) -> Result<Self, Error> {
         let first = stack.server().login_role("chaos", &[]).await?;
         let api = FaultProxy::start(stack.gateway().address()).await?;
-        let function = format!("{ROTATION}-{number}");
+        let functions = [ROTATION, "fast-rotation"].map(|name| format!("{name}-{number}"));
         let binary = stack.function_directory().join(ROTATION);
         let ca_file = stack.server().ca_file.to_string_lossy().into_owned();
-        let definition = Function::binary(&function, binary)
-            .variable("AWS_ENDPOINT_URL", api.endpoint())
-            .variable("AWS_LAMBDA_LOG_FORMAT", "JSON")
-            .variable("AWS_LAMBDA_LOG_LEVEL", "ERROR")
-            .variable("CONNECT_BUDGET_SECONDS", CONNECT_BUDGET_SECONDS)
-            .variable("DB_CA_BUNDLE", ca_file)
-            .timeout(TIMEOUT);
-        stack.functions().define(definition)?;
+        for (function, fast) in functions.iter().zip(["false", "true"]) {
+            let definition = Function::binary(function, &binary)
+                .variable("AWS_ENDPOINT_URL", api.endpoint())
+                .variable("AWS_LAMBDA_LOG_FORMAT", "JSON")
+                .variable("AWS_LAMBDA_LOG_LEVEL", "ERROR")
+                .variable("CONNECT_BUDGET_SECONDS", CONNECT_BUDGET_SECONDS)
+                .variable("DB_CA_BUNDLE", &ca_file)
+                .variable("FAST_PROMOTION", fast)
+                .timeout(TIMEOUT);
+            stack.functions().define(definition)?;
+        }
         Ok(Self {
             stack: Arc::clone(stack),
             database: database.clone(),
-            function,
+            functions,
             superuser: database.superuser().await?,
             api,
             link: FaultProxy::start(stack.server().address()).await?,
@@ -119,7 +124,7 @@ impl Player {
         // What still stands is of no interest any more; what runs must not disturb the next run.
         run.standing.clear();
         if ended.is_err() {
-            self.stack.functions().kill(&self.function);
+            self.stack.functions().kill(&run.function);
         }
         self.stack.secrets_manager().forget(&run.secret_arn);
         self.stack.gateway().clear_calls();
@@ -148,8 +153,10 @@ impl Player {
         if let Some(newer) = newer {
             secrets_manager.put(&secret_arn, &text(newer));
         }
+        let [usual, fast] = &self.functions;
         let mut run = Run {
             player: self,
+            function: if script.fast { fast } else { usual }.clone(),
             secret_arn,
             seed: script.seed,
             tokens: Vec::new(),
@@ -176,6 +183,12 @@ impl Run<'_> {
             match act {
                 Act::Begin { tidy } => self.begin(*tidy),
                 Act::Call(call) => self.call(call, number).await?,
+                Act::TakeLabel => {
+                    let secrets_manager = self.player.stack.secrets_manager();
+                    secrets_manager.take_pending(&self.secret_arn);
+                    // Whoever did that has the state that follows; a rotation has to find its way out of it.
+                    self.first = self.look().await?;
+                }
             }
             self.let_go(number).await?;
             let after = format!("act {}, {act}", number + 1);
@@ -194,7 +207,7 @@ impl Run<'_> {
         }
         let token = format!("{:016x}-rotation-{:06}", self.seed, self.tokens.len());
         if secrets_manager
-            .reserve(&self.secret_arn, &token, &self.player.function)
+            .reserve(&self.secret_arn, &token, &self.function)
             .is_ok()
         {
             self.tokens.push(token);
@@ -233,7 +246,7 @@ impl Run<'_> {
                         What::Cut => here.cut(),
                         What::Kill => {
                             let functions = self.player.stack.functions();
-                            let killed = functions.kill(&self.player.function);
+                            let killed = functions.kill(&self.function);
                             self.played.killed += u64::try_from(killed).unwrap_or_default();
                             here.cut();
                         }
@@ -263,10 +276,7 @@ impl Run<'_> {
         token: &str,
     ) {
         let event = json!({"Step": step.as_str(), "SecretId": self.secret_arn, "ClientRequestToken": token});
-        let (functions, function) = (
-            self.player.stack.functions().clone(),
-            self.player.function.clone(),
-        );
+        let (functions, function) = (self.player.stack.functions().clone(), self.function.clone());
         self.played.invocations += 1;
         calls.spawn(async move { functions.invoke(&function, event.to_string()).await });
     }
@@ -347,7 +357,7 @@ impl Run<'_> {
             let refused = |reason: String| Broken::Promise(format!("{which} failed: {reason}"));
             stack
                 .secrets_manager()
-                .reserve(&arn, &token, &self.player.function)
+                .reserve(&arn, &token, &self.function)
                 .map_err(|error| refused(error.to_string()))?;
             for step in Step::ALL {
                 let mut calls = JoinSet::new();

@@ -12,6 +12,8 @@ use crate::secrets_manager::Step;
 pub(super) struct Script {
     pub(super) seed: u64,
     pub(super) start: Start,
+    /// Whether the function promotes at once.
+    pub(super) fast: bool,
     pub(super) acts: Vec<Act>,
 }
 
@@ -32,6 +34,8 @@ pub(super) enum Act {
     Begin { tidy: bool },
     /// The function is called.
     Call(Call),
+    /// Somebody takes `AWSPENDING` off the version that is being made, as is often advised.
+    TakeLabel,
 }
 
 /// One call of the function, or two at once.
@@ -84,14 +88,23 @@ impl Script {
             1..=3 => Start::Rotated,
             _ => Start::New,
         };
+        let fast = chance(&mut rng, 25);
         let mut acts = Vec::new();
         for _ in 0..rng.usize(1..=2) {
             acts.push(Act::Begin { tidy: rng.bool() });
             for _ in 0..rng.usize(1..=2) {
                 attempt(&mut rng, &mut acts);
+                if chance(&mut rng, 10) {
+                    acts.push(Act::TakeLabel);
+                }
             }
         }
-        Self { seed, start, acts }
+        Self {
+            seed,
+            start,
+            fast,
+            acts,
+        }
     }
 }
 
@@ -162,7 +175,12 @@ fn chance(rng: &mut Rng, percent: u32) -> bool {
 
 impl fmt::Display for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "seed {}, at first: {:?}", self.seed, self.start)?;
+        let promotion = if self.fast { ", fast promotion" } else { "" };
+        writeln!(
+            f,
+            "seed {}, at first: {:?}{promotion}",
+            self.seed, self.start
+        )?;
         for (number, act) in self.acts.iter().enumerate() {
             writeln!(f, "  {}. {act}", number + 1)?;
         }
@@ -176,6 +194,7 @@ impl fmt::Display for Act {
             Self::Begin { tidy: true } => f.write_str("a rotation begins, the last one is tidied"),
             Self::Begin { tidy: false } => f.write_str("a rotation begins"),
             Self::Call(call) => write!(f, "{call}"),
+            Self::TakeLabel => f.write_str("somebody takes the label AWSPENDING off"),
         }
     }
 }
@@ -240,6 +259,8 @@ mod tests {
             "request 1 of the API",
             "answer 19 of the database",
             "finishSecret",
+            "label AWSPENDING off",
+            "fast promotion",
         ] {
             assert!(all.contains(part), "{part}");
         }

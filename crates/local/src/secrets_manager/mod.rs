@@ -104,6 +104,18 @@ impl SecretsManager {
         }
     }
 
+    /// Takes `AWSPENDING` off a version that is not current, as an operator does.
+    pub(crate) fn take_pending(&self, secret_id: &str) {
+        if let Ok(secret) = lock(&self.shared.vault).find_mut(secret_id) {
+            let pending = secret.labels.holder(labels::PENDING).map(str::to_owned);
+            let current = secret.labels.holder(labels::CURRENT).map(str::to_owned);
+            if pending != current {
+                // Without the label there is nothing to take.
+                let _ = secret.update_stage(labels::PENDING, None, pending.as_deref(), now());
+            }
+        }
+    }
+
     /// Deletes a secret at once.
     pub(crate) fn forget(&self, secret_id: &str) {
         // It may be gone already.
