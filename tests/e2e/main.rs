@@ -33,6 +33,7 @@ mod rotation;
 mod rotation_chaos;
 mod rotation_faults;
 mod rotation_logins;
+mod rotation_statements;
 mod rotation_tls;
 mod secrets_manager;
 mod secrets_manager_rotation;
