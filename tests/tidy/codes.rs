@@ -11,9 +11,10 @@ const PAGE: &str = "docs/rotation.md";
 const PART: &str = "## Error codes";
 
 /// Where codes are given: their errors reach the caller of the function.
-const GIVES_CODES: [&str; 3] = [
+const GIVES_CODES: [&str; 4] = [
     "crates/rotation/src/",
     "crates/aurora/src/",
+    "crates/secrets/src/password/",
     "crates/store/src/migrate/",
 ];
 
