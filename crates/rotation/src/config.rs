@@ -29,6 +29,8 @@ pub struct Config {
     pub password_source: PasswordSource,
     /// Whether `setSecret` logs in with the new password and moves `AWSCURRENT`, too.
     pub fast_promotion: bool,
+    /// What a user of the new password has to be able to run.
+    pub probe_sql: Option<String>,
     /// How a rotation changes the password; `None` if nobody has chosen, which a secret that may have been rotated with
     /// alternating users needs.
     pub strategy: Option<RotationStrategy>,
@@ -118,6 +120,7 @@ impl Config {
                 &[("true", true), ("false", false)],
                 false,
             ),
+            probe_sql: reader.optional(&environment::PROBE_SQL),
             strategy,
             shared_ownership: reader.choice(
                 &environment::SHARED_OWNERSHIP,

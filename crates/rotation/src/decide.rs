@@ -76,6 +76,8 @@ pub enum Action {
     SetUp(Stage),
     /// Ask the server something in the session that is logged in with the pending version.
     Probe,
+    /// Run the operator's statement in that session.
+    RunProbeSql,
     /// Wait until no replica is on its way any more, or until it takes too long.
     AwaitReplicas,
     /// Move `AWSCURRENT` to the version that is being made, away from this one.
@@ -241,7 +243,10 @@ fn set(known: &Known) -> Result<Action, First> {
             return Ok(Action::AwaitReplicas);
         }
         None => return Ok(Action::LogIn(Stage::Pending)),
-        Some(Login::Accepted) if known.fast_promotion => return Ok(promote(known)),
+        // `testSecret` will find the version current, and look at nothing.
+        Some(Login::Accepted) if known.fast_promotion => {
+            return Ok(known.next_probe().unwrap_or_else(|| promote(known)));
+        }
         Some(Login::Accepted) if known.changes_unknown > 0 => {
             return Ok(Action::Done(is_set(pending)));
         }
@@ -324,7 +329,9 @@ fn test(known: &Known) -> Result<Action, First> {
     Ok(match known.logins.pending {
         None => Action::LogIn(Stage::Pending),
         Some(Login::Refused) => Action::Refuse(Refusal::PendingRefused),
-        Some(Login::Accepted) if known.reached == Reached::End => Action::Done(Done::Tested),
+        Some(Login::Accepted) if known.reached == Reached::End => {
+            known.next_probe().unwrap_or(Action::Done(Done::Tested))
+        }
         Some(Login::Accepted) => Action::Probe,
     })
 }

@@ -1,6 +1,7 @@
 //! Why an invocation failed, and how its caller is told.
 
 use aurora::LoginError;
+use aurora::probe::ProbeError;
 use aurora::role::RoleError;
 use lambda_runtime::Diagnostic;
 use secrets::{DocumentError, PasswordError, SecretsError, Stage};
@@ -89,6 +90,18 @@ pub enum RotationError {
         #[source]
         source: tokio_postgres::Error,
     },
+    /// The statement of `PROBE_SQL` failed with the new password: grant what its user lacks, or mend the statement; then
+    /// repeat the step.
+    #[error(
+        "the new password opens the database, but `PROBE_SQL` failed, so `AWSCURRENT` stays where it is: {username}"
+    )]
+    ProbeFailed {
+        /// The user that ran it.
+        username: String,
+        /// The server's answer.
+        #[source]
+        source: ProbeError,
+    },
     /// The invocation's time is nearly over: repeat the step, with a longer time-out if that happens again.
     #[error("no time left to {doing}")]
     OutOfTime {
@@ -130,6 +143,7 @@ impl RotationError {
             Self::Master(source) => source.code(),
             Self::Role(source) => source.code(),
             Self::Statement { .. } => "STATEMENT_FAILED",
+            Self::ProbeFailed { .. } => "PROBE_FAILED",
             Self::OutOfTime { .. } => "OUT_OF_TIME",
             Self::Order(source) => source.code(),
             Self::Migrate(source) => source.code(),
@@ -144,6 +158,7 @@ impl RotationError {
             Self::Login(source) => source.sqlstate(),
             Self::Refused { login, .. } => login.as_ref()?.sqlstate(),
             Self::Statement { source, .. } => Some(source.code()?.code()),
+            Self::ProbeFailed { source, .. } => source.sqlstate(),
             Self::Role(RoleError::Database { sqlstate, .. })
             | Self::ReadOnlyTarget {
                 source: RoleError::Database { sqlstate, .. },

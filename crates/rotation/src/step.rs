@@ -3,6 +3,7 @@
 mod change;
 mod master;
 mod preflight;
+mod probe;
 mod progress;
 mod promote;
 mod recover;
@@ -72,6 +73,7 @@ impl Rotating<'_> {
             .with_replicas(Replicas::of(&description))
             .with_recovery(self.config.recovery_versions)
             .with_fast_promotion(self.config.fast_promotion)
+            .with_probe_sql(self.config.probe_sql.is_some())
             .with_strategy(self.config.strategy)
             .with_expected(
                 self.config.expected.clone(),
@@ -126,6 +128,9 @@ impl Rotating<'_> {
                     known.changed(self.recover(id, &known, give_up).await?);
                 }
                 Action::Probe => known.probed(self.probe(&known, give_up).await?),
+                Action::RunProbeSql => {
+                    known.probed_by_operator(self.run_probe_sql(&known, give_up).await?);
+                }
                 Action::AwaitReplicas => {
                     let (labels, replicas) = self.await_replicas().await?;
                     known.waited(labels, replicas);
@@ -370,6 +375,7 @@ fn doing(action: &Action) -> &'static str {
         }
         Action::SetUp(_) => "set up the database",
         Action::Probe => "ask the server about itself",
+        Action::RunProbeSql => "run `PROBE_SQL`",
         Action::AwaitReplicas => "wait for the replicas of the secret",
         Action::MoveCurrent { .. } => "move `AWSCURRENT`",
         Action::Done(_) | Action::Refuse(_) => "answer",
@@ -393,7 +399,8 @@ fn waits_for(action: &Action) -> Option<Server> {
         | Action::LogInMaster(_)
         | Action::ChangeAsMaster(_)
         | Action::SetUp(_)
-        | Action::Probe => Some(Server::Database),
+        | Action::Probe
+        | Action::RunProbeSql => Some(Server::Database),
         Action::Done(_) | Action::Refuse(_) => None,
     }
 }

@@ -159,6 +159,12 @@ variables! {
     FAST_PROMOTION = {
         aliases: [], read_by: "rotation", accepted: "`true` or `false`", default: "`false`",
     };
+    /// Statement that a user of the new password has to be able to run, in a transaction that is read-only and rolled back,
+    /// before `AWSCURRENT` moves.
+    PROBE_SQL = {
+        aliases: [], read_by: "rotation", accepted: "one SQL statement without parameters, such as `EXPLAIN INSERT …`",
+        default: "none: a login is enough",
+    };
     /// Source of new passwords.
     PASSWORD_SOURCE = {
         aliases: [], read_by: "rotation", accepted: "`api` (`GetRandomPassword`) or `local` (the operating system's random source)",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use local::{Credentials, Fault, FaultProxy, StackOptions, canary};
 use serde_json::{Value, json};
 
-use crate::system::{ROTATION, SECRET, System};
+use crate::system::{PATIENCE, ROTATION, SECRET, System};
 
 /// The operator put a wrong value as AWSCURRENT: AWSPREVIOUS still opens the database, so the rotation goes through.
 #[tokio::test]
@@ -130,6 +130,103 @@ async fn t1_a_failure_that_passes_costs_no_step() {
         .proxy
         .next(Fault::CutBeforeAnswer(between.login + 1));
     system.step_succeeds("testSecret", &token).await;
+    system.go_on(&token, &["finishSecret"]).await;
+}
+
+/// In a test of the configuration, in `testSecret`, and where `setSecret` moves the label.
+#[tokio::test]
+async fn t3_a_user_that_lacks_a_privilege_does_not_become_current() {
+    let system = System::start("t3").await;
+    system.announce("PROBE_FAILED");
+    let superuser = system.database.superuser().await.unwrap();
+    let table = "CREATE TABLE needed (id int PRIMARY KEY)";
+    superuser.batch_execute(table).await.unwrap();
+    let user = &system.application;
+    let grant = format!("GRANT SELECT, INSERT ON needed TO \"{user}\"");
+    let revoke = format!("REVOKE ALL ON needed FROM \"{user}\"");
+    let probe = ("PROBE_SQL", "EXPLAIN INSERT INTO needed VALUES (1)");
+    for variables in [&[probe][..], &[probe, ("FAST_PROMOTION", "true")]] {
+        superuser.batch_execute(&revoke).await.unwrap();
+        system.define_rotation(variables);
+        let token = system.begun().await;
+        let step = if variables.len() == 1 {
+            system.step_succeeds("setSecret", &token).await;
+            "testSecret"
+        } else {
+            "setSecret"
+        };
+        let current = system.version("AWSCURRENT");
+        let event = system.step(step, &token).await;
+        let (code, message) = system.refused(ROTATION, &event).await;
+        assert_eq!(code, "PROBE_FAILED", "{message}");
+        assert!(
+            message.ends_with("42501: permission denied for table needed"),
+            "{message}"
+        );
+        assert_eq!(system.version("AWSCURRENT"), current);
+        assert!(system.opens("AWSPENDING").await);
+        superuser.batch_execute(&grant).await.unwrap();
+        system.whole_rotation(&token).await;
+    }
+    // Neither does it change anything, nor can it.
+    for (sql, sqlstate) in [
+        ("INSERT INTO needed VALUES (1)", "25006"),
+        ("COMMIT; INSERT INTO needed VALUES (1)", "42601"),
+        (
+            "DO $$ BEGIN SET transaction_read_only = off; INSERT INTO needed VALUES (1); END $$",
+            "25001",
+        ),
+    ] {
+        system.define_rotation(&[("PROBE_SQL", sql)]);
+        let token = system.begun().await;
+        system.step_succeeds("setSecret", &token).await;
+        let event = system.step("testSecret", &token).await;
+        let (code, message) = system.refused(ROTATION, &event).await;
+        assert_eq!(code, "PROBE_FAILED", "{message}");
+        assert!(message.contains(sqlstate), "{sql}: {message}");
+        system.define_rotation(&[]);
+        system.whole_rotation(&token).await;
+    }
+    assert_eq!(system.number("SELECT count(*) FROM needed", &[]).await, 0);
+}
+
+/// A lock that somebody holds passes.
+#[tokio::test]
+async fn t3_a_probe_that_fails_for_now_is_repeated() {
+    let system = System::start("t3_again").await;
+    let mut superuser = system.database.superuser().await.unwrap();
+    let set_up = format!(
+        "CREATE TABLE needed (id int PRIMARY KEY); GRANT SELECT ON needed TO \"{}\"",
+        system.application
+    );
+    superuser.batch_execute(&set_up).await.unwrap();
+    // The statement has a shorter limit of its own than the rotation's.
+    system.define_rotation(&[(
+        "PROBE_SQL",
+        "DO $$ BEGIN SET lock_timeout = 50; PERFORM FROM needed; END $$",
+    )]);
+    let token = system.begun().await;
+    system.step_succeeds("setSecret", &token).await;
+    let lock = superuser.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE needed").await.unwrap();
+    let refused = || {
+        system
+            .stack
+            .server()
+            .log()
+            .unwrap()
+            .matches("canceling statement due to lock timeout")
+            .count()
+    };
+    let before = refused();
+    let call = tokio::spawn(system.invoke(ROTATION, &system.step("testSecret", &token).await));
+    local::wait::until("the probe waits for the lock", PATIENCE, async || {
+        (refused() > before).then_some(())
+    })
+    .await
+    .unwrap();
+    lock.rollback().await.unwrap();
+    assert_eq!(call.await.unwrap().function_error, None);
     system.go_on(&token, &["finishSecret"]).await;
 }
 

@@ -2,6 +2,7 @@
 
 use secrets::{DatabaseSecret, SecretDescription, Stage};
 
+use super::Action;
 use super::alternating::RotationStrategy;
 use super::master::{Expected, Master, MasterValue};
 use super::orphan::{Listing, Orphans};
@@ -32,6 +33,8 @@ pub struct Known {
     pub(super) changes_unknown: u32,
     pub(super) moves_lost: u32,
     pub(super) fast_promotion: bool,
+    /// The operator's statement is still to be run.
+    pub(super) probe_due: bool,
     pub(super) replicas: Replicas,
     /// They were waited for, as long as there was time.
     pub(super) replicas_awaited: bool,
@@ -97,7 +100,7 @@ pub enum Store {
 pub enum Probe {
     /// It answered.
     Answered,
-    /// The connection broke.
+    /// The connection broke, or what failed may pass: a new session has to try again.
     Lost,
 }
 
@@ -161,6 +164,7 @@ impl Known {
             changes_unknown: 0,
             moves_lost: 0,
             fast_promotion: false,
+            probe_due: false,
             replicas: Replicas::default(),
             replicas_awaited: false,
             reached: Reached::Nothing,
@@ -178,6 +182,13 @@ impl Known {
     #[must_use]
     pub fn with_fast_promotion(mut self, fast_promotion: bool) -> Self {
         self.fast_promotion = fast_promotion;
+        self
+    }
+
+    /// Whether an operator's statement has to succeed before the label moves.
+    #[must_use]
+    pub fn with_probe_sql(mut self, is_set: bool) -> Self {
+        self.probe_due = is_set;
         self
     }
 
@@ -284,6 +295,14 @@ impl Known {
         }
     }
 
+    /// Adds what the operator's statement brought. After [`Probe::Lost`] the login counts as untried.
+    pub fn probed_by_operator(&mut self, probe: Probe) {
+        match probe {
+            Probe::Answered => self.probe_due = false,
+            Probe::Lost => self.logins = Logins::default(),
+        }
+    }
+
     /// Adds what waiting for the replicas brought: how far they and the labels are now.
     pub fn waited(&mut self, labels: Labels, replicas: Replicas) {
         self.labels = labels;
@@ -329,6 +348,11 @@ impl Known {
     /// The database secret that was read for a version by its id.
     pub fn version(&self, id: &str) -> Option<&DatabaseSecret> {
         self.orphans.secret(id)
+    }
+
+    /// The operator's statement, where it is still to be run.
+    pub(super) fn next_probe(&self) -> Option<Action> {
+        self.probe_due.then_some(Action::RunProbeSql)
     }
 
     fn value_mut(&mut self, stage: Stage) -> &mut Value {

@@ -101,3 +101,26 @@ fn f6_replicas_are_waited_for_before_the_label_and_not_for_ever() {
     let from = Some("v1".to_owned());
     check("finishSecret", &known, &Action::MoveCurrent { from });
 }
+
+/// The label waits for the operator's statement, whichever step moves it.
+#[test]
+fn t3_the_operators_statement_is_run_before_the_label_moves() {
+    let mut known = changed_for_promotion().with_probe_sql(true);
+    known.logged_in(Stage::Pending, Login::Accepted);
+    check("setSecret", &known, &Action::RunProbeSql);
+    known.probed_by_operator(Probe::Lost);
+    check("setSecret", &known, &Action::LogIn(Stage::Pending));
+    known.logged_in(Stage::Pending, Login::Accepted);
+    known.probed_by_operator(Probe::Answered);
+    let from = Some("v1".to_owned());
+    check("setSecret", &known, &Action::MoveCurrent { from });
+
+    let mut known = self::known().with_probe_sql(true);
+    known.read(Stage::Pending, plain());
+    known.logged_in(Stage::Pending, Login::Accepted);
+    check("testSecret", &known, &Action::Probe);
+    known.probed(Probe::Answered);
+    check("testSecret", &known, &Action::RunProbeSql);
+    known.probed_by_operator(Probe::Answered);
+    check("testSecret", &known, &Action::Done(Done::Tested));
+}
