@@ -20,6 +20,10 @@ pub const TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 pub enum Manner {
     /// It shows this certificate, and refuses whoever takes it for what it says.
     Certificate(Arc<ServerConfig>),
+    /// It shows this certificate, and refuses every login with this SQLSTATE, whatever the password.
+    Refuses(Arc<ServerConfig>, &'static str),
+    /// It shows this certificate, and hands on what is within TLS to a server that takes plaintext.
+    Tunnel(Arc<ServerConfig>, SocketAddr),
     /// It says that it has no TLS, asks for the password in plain text, and refuses it with this SQLSTATE.
     Plaintext(&'static str),
     /// It says that it has no TLS, and hands everything on to a server.
@@ -51,7 +55,12 @@ pub struct Impostor {
 
 impl Impostor {
     pub async fn start(manner: Manner) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        Self::at((Ipv4Addr::LOCALHOST, 0).into(), manner).await
+    }
+
+    /// As [`Impostor::start`], at an address that somebody expects.
+    pub async fn at(address: SocketAddr, manner: Manner) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (manner, heard) = (
             Arc::new(Mutex::new(manner)),
@@ -114,6 +123,13 @@ pub fn shows(certificate: &rcgen::Certificate, key: &rcgen::KeyPair) -> Arc<Serv
     Arc::new(config)
 }
 
+/// The message `ErrorResponse`.
+fn refusal(sqlstate: &str) -> Vec<u8> {
+    let fields = format!("SFATAL\0VFATAL\0C{sqlstate}\0Mthe impostor refuses\0\0");
+    let length = u32::try_from(fields.len() + 4).unwrap();
+    [b"E".as_slice(), &length.to_be_bytes(), fields.as_bytes()].concat()
+}
+
 /// A client's connection, which keeps what the client sends.
 struct Recorded {
     inner: TcpStream,
@@ -133,6 +149,8 @@ impl Recorded {
         );
         let _ = match manner {
             Manner::Certificate(config) => self.shake_hands(config).await,
+            Manner::Refuses(config, sqlstate) => self.refuse_within_tls(config, sqlstate).await,
+            Manner::Tunnel(config, upstream) => self.tunnel(config, upstream).await,
             Manner::Plaintext(sqlstate) => self.refuse(sqlstate).await,
             Manner::Relay(upstream) => self.relay(upstream).await,
             Manner::Nonsense => self.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await,
@@ -152,6 +170,32 @@ impl Recorded {
         Ok(())
     }
 
+    async fn refuse_within_tls(
+        mut self,
+        config: Arc<ServerConfig>,
+        sqlstate: &str,
+    ) -> std::io::Result<()> {
+        self.write_all(b"S").await?;
+        let mut tls = TlsAcceptor::from(config).accept(self).await?;
+        let length = usize::try_from(tls.read_u32().await?).unwrap();
+        tls.read_exact(&mut vec![0; length - 4]).await?;
+        tls.write_all(&refusal(sqlstate)).await?;
+        tls.shutdown().await
+    }
+
+    async fn tunnel(
+        mut self,
+        config: Arc<ServerConfig>,
+        upstream: SocketAddr,
+    ) -> std::io::Result<()> {
+        self.write_all(b"S").await?;
+        let mut tls = TlsAcceptor::from(config).accept(self).await?;
+        let mut server = TcpStream::connect(upstream).await?;
+        tokio::io::copy_bidirectional(&mut tls, &mut server)
+            .await
+            .map(drop)
+    }
+
     async fn refuse(mut self, sqlstate: &str) -> std::io::Result<()> {
         self.write_all(b"N").await?;
         self.message_behind_length().await?;
@@ -165,10 +209,7 @@ impl Recorded {
                 .to_owned();
             self.heard.lock().unwrap()[self.number].password = Some(password);
         }
-        let fields = format!("SFATAL\0VFATAL\0C{sqlstate}\0Mthe impostor refuses\0\0");
-        let length = u32::try_from(fields.len() + 4).unwrap();
-        let error = [b"E".as_slice(), &length.to_be_bytes(), fields.as_bytes()].concat();
-        self.write_all(&error).await?;
+        self.write_all(&refusal(sqlstate)).await?;
         self.shutdown().await
     }
 

@@ -1,8 +1,11 @@
 //! TLS of `secret-rotation`: a server that cannot be verified gets no password, and no login without TLS either.
 
+use std::sync::Arc;
+
 use local::canary;
 use local::{Credentials, StackOptions};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::ServerConfig;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
@@ -10,13 +13,13 @@ use crate::impostor::{Heard, Impostor, Manner, TLS_REQUEST, shows};
 use crate::system::{ROTATION, SECRET, System};
 
 /// An authority of a test's own.
-struct Authority {
+pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    pem: String,
+    pub pem: String,
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut parameters = CertificateParams::new(Vec::new()).unwrap();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -30,11 +33,20 @@ impl Authority {
 
     /// How a server behaves that shows a certificate of this authority for `name`.
     fn certifies(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Manner {
+        Manner::Certificate(self.identity(name, change))
+    }
+
+    /// The TLS of a server whose certificate of this authority is for `name`.
+    pub fn identity(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Arc<ServerConfig> {
         let key = KeyPair::generate().unwrap();
         let mut parameters = CertificateParams::new(vec![name.to_owned()]).unwrap();
         change(&mut parameters);
         let certificate = parameters.signed_by(&key, &self.issuer).unwrap();
-        Manner::Certificate(shows(&certificate, &key))
+        shows(&certificate, &key)
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Config {
     pub fast_promotion: bool,
     /// What a user of the new password has to be able to run.
     pub probe_sql: Option<String>,
+    /// The reader that has to accept a new password before the label moves.
+    pub reader_host: Option<String>,
     /// How a rotation changes the password; `None` if nobody has chosen, which a secret that may have been rotated with
     /// alternating users needs.
     pub strategy: Option<RotationStrategy>,
@@ -121,6 +123,7 @@ impl Config {
                 false,
             ),
             probe_sql: reader.optional(&environment::PROBE_SQL),
+            reader_host: reader.optional(&environment::READER_HOST),
             strategy,
             shared_ownership: reader.choice(
                 &environment::SHARED_OWNERSHIP,

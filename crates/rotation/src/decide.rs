@@ -12,6 +12,7 @@ mod alternating;
 mod known;
 mod master;
 mod orphan;
+mod reader;
 mod refusal;
 mod replicas;
 
@@ -23,6 +24,7 @@ pub use alternating::RotationStrategy;
 pub use known::{Change, Known, Labels, Login, Move, Probe, Standing, Store, Value};
 pub use master::{Expected, MasterPlace, MasterValue};
 pub use orphan::{Listing, Search};
+pub use reader::ReaderAnswer;
 pub use refusal::Refusal;
 pub(crate) use refusal::start_over;
 pub use replicas::Replicas;
@@ -80,6 +82,8 @@ pub enum Action {
     RunProbeSql,
     /// Wait until no replica is on its way any more, or until it takes too long.
     AwaitReplicas,
+    /// Log in to a reader with the pending version until it is accepted, or until it takes too long.
+    AwaitReader,
     /// Move `AWSCURRENT` to the version that is being made, away from this one.
     MoveCurrent {
         /// The version that has it.
@@ -350,14 +354,14 @@ fn finish(known: &Known) -> Result<Action, First> {
     })
 }
 
-/// Moves the label to the version that the database has accepted a moment ago.
+/// Moves the label to the version that the database has accepted a moment ago, once a reader accepts it, too.
 fn promote(known: &Known) -> Action {
     if known.moves_lost >= MOVES {
         return Action::Refuse(Refusal::CurrentMoved);
     }
-    Action::MoveCurrent {
+    known.reader.first().unwrap_or_else(|| Action::MoveCurrent {
         from: known.labels.current_version.clone(),
-    }
+    })
 }
 
 /// Why the label stays where it is, when the database refuses the version that it is for.

@@ -74,6 +74,7 @@ impl Rotating<'_> {
             .with_recovery(self.config.recovery_versions)
             .with_fast_promotion(self.config.fast_promotion)
             .with_probe_sql(self.config.probe_sql.is_some())
+            .with_reader(self.config.reader_host.is_some())
             .with_strategy(self.config.strategy)
             .with_expected(
                 self.config.expected.clone(),
@@ -137,6 +138,7 @@ impl Rotating<'_> {
                     // The wait was none for the database.
                     give_up = self.database.connect_deadline(self.deadline);
                 }
+                Action::AwaitReader => known.reader_answered(self.await_reader(&known).await?),
                 Action::MoveCurrent { from } => {
                     known.moved(self.move_current(from.as_deref(), &known).await?);
                 }
@@ -231,6 +233,22 @@ impl Rotating<'_> {
 
     async fn log_in(&mut self, acting: &Acting, known: &Known) -> Result<Login, RotationError> {
         let (target, credentials, ssl) = self.way_in(acting, known)?;
+        Ok(match self.log_in_at(&target, &credentials, ssl).await? {
+            Some(session) => {
+                self.session = Some((acting.clone(), session));
+                Login::Accepted
+            }
+            None => Login::Refused,
+        })
+    }
+
+    /// Logs in, and counts it; `None` if that is refused.
+    async fn log_in_at(
+        &mut self,
+        target: &Target,
+        credentials: &Credentials,
+        ssl: Ssl,
+    ) -> Result<Option<Session>, RotationError> {
         let tls = self
             .database
             .tls(ssl)
@@ -239,25 +257,26 @@ impl Rotating<'_> {
         match self
             .database
             .log_in_counted(
-                &target,
-                &credentials,
+                target,
+                credentials,
                 tls,
                 self.deadline,
                 &self.progress.login_attempts,
             )
             .await?
         {
-            Answer::Accepted(session) => {
-                self.session = Some((acting.clone(), session));
-                Ok(Login::Accepted)
-            }
+            Answer::Accepted(session) => Ok(Some(session)),
             Answer::Refused(error) => {
-                tracing::debug!(?acting, sqlstate = error.sqlstate(), "login refused");
+                tracing::debug!(
+                    host = target.host,
+                    sqlstate = error.sqlstate(),
+                    "login refused"
+                );
                 self.progress
                     .refused_logins
                     .set(self.progress.refused_logins.get() + 1);
                 self.refused = Some(error);
-                Ok(Login::Refused)
+                Ok(None)
             }
         }
     }
@@ -377,6 +396,7 @@ fn doing(action: &Action) -> &'static str {
         Action::Probe => "ask the server about itself",
         Action::RunProbeSql => "run `PROBE_SQL`",
         Action::AwaitReplicas => "wait for the replicas of the secret",
+        Action::AwaitReader => "wait for the reader of `READER_HOST`",
         Action::MoveCurrent { .. } => "move `AWSCURRENT`",
         Action::Done(_) | Action::Refuse(_) => "answer",
     }
@@ -400,7 +420,8 @@ fn waits_for(action: &Action) -> Option<Server> {
         | Action::ChangeAsMaster(_)
         | Action::SetUp(_)
         | Action::Probe
-        | Action::RunProbeSql => Some(Server::Database),
+        | Action::RunProbeSql
+        | Action::AwaitReader => Some(Server::Database),
         Action::Done(_) | Action::Refuse(_) => None,
     }
 }

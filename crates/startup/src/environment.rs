@@ -165,6 +165,10 @@ variables! {
         aliases: [], read_by: "rotation", accepted: "one SQL statement without parameters, such as `EXPLAIN INSERT …`",
         default: "none: a login is enough",
     };
+    /// Host of a reader that has to accept the new password before `AWSCURRENT` moves; its port and database are the writer's.
+    READER_HOST = {
+        aliases: [], read_by: "rotation", accepted: "a DNS name or an IP address", default: "none: no reader is asked",
+    };
     /// Source of new passwords.
     PASSWORD_SOURCE = {
         aliases: [], read_by: "rotation", accepted: "`api` (`GetRandomPassword`) or `local` (the operating system's random source)",

@@ -6,6 +6,7 @@ use super::Action;
 use super::alternating::RotationStrategy;
 use super::master::{Expected, Master, MasterValue};
 use super::orphan::{Listing, Orphans};
+use super::reader::{Reader, ReaderAnswer};
 use super::replicas::Replicas;
 
 /// What an invocation has learnt so far. The methods add an action's outcome.
@@ -35,6 +36,7 @@ pub struct Known {
     pub(super) fast_promotion: bool,
     /// The operator's statement is still to be run.
     pub(super) probe_due: bool,
+    pub(super) reader: Reader,
     pub(super) replicas: Replicas,
     /// They were waited for, as long as there was time.
     pub(super) replicas_awaited: bool,
@@ -165,6 +167,7 @@ impl Known {
             moves_lost: 0,
             fast_promotion: false,
             probe_due: false,
+            reader: Reader::default(),
             replicas: Replicas::default(),
             replicas_awaited: false,
             reached: Reached::Nothing,
@@ -189,6 +192,17 @@ impl Known {
     #[must_use]
     pub fn with_probe_sql(mut self, is_set: bool) -> Self {
         self.probe_due = is_set;
+        self
+    }
+
+    /// Whether a reader has to accept the password before the label moves.
+    #[must_use]
+    pub fn with_reader(mut self, is_named: bool) -> Self {
+        self.reader = if is_named {
+            Reader::Unasked
+        } else {
+            Reader::Unnamed
+        };
         self
     }
 
@@ -300,6 +314,19 @@ impl Known {
         match probe {
             Probe::Answered => self.probe_due = false,
             Probe::Lost => self.logins = Logins::default(),
+        }
+    }
+
+    /// Adds what asking the reader brought. After a wait the writer's login counts as untried: it precedes the label.
+    pub fn reader_answered(&mut self, answer: ReaderAnswer) {
+        match answer {
+            ReaderAnswer::AtOnce => self.reader = Reader::Accepts,
+            ReaderAnswer::Late(labels) => {
+                self.reader = Reader::Accepts;
+                self.labels = labels;
+                self.logins = Logins::default();
+            }
+            ReaderAnswer::Never => self.reader = Reader::Refuses,
         }
     }
 

@@ -77,6 +77,8 @@ pub enum Refusal {
     PendingRefused,
     /// Replicas in these regions do not get to where the primary secret is: wait, or mend the replication.
     ReplicasBehind(Vec<String>),
+    /// A reader does not accept the pending version: repeat the step, or look why it lags.
+    ReaderBehind,
     /// The connection broke every time while the change was being committed.
     ChangeUnknown,
 }
@@ -105,6 +107,7 @@ impl Refusal {
             Self::PasswordUnknown(_) => "DB_PASSWORD_UNKNOWN",
             Self::PendingRefused => "PENDING_REFUSED",
             Self::ReplicasBehind(_) => "REPLICAS_BEHIND",
+            Self::ReaderBehind => "READER_BEHIND",
             Self::ChangeUnknown => "CHANGE_UNKNOWN",
         }
     }
@@ -134,6 +137,7 @@ impl Refusal {
             | Self::CurrentEdited { .. }
             | Self::CurrentMoved
             | Self::ReplicasBehind(_)
+            | Self::ReaderBehind
             | Self::NotExpected(_)
             | Self::ChangeForbidden
             | Self::ChangeUnknown => self.code(),
@@ -219,6 +223,9 @@ impl Refusal {
             Self::ReplicasBehind(regions) => format!(
                 "replicas of the secret are not in sync, and a second move of a label may leave them so for ever; the database was not changed; repeat the step, and if they stay behind, remove and add the replica: {}",
                 regions.join(", ")
+            ),
+            Self::ReaderBehind => format!(
+                "the writer accepts the new password, but the reader of `READER_HOST` does not yet, so `AWSCURRENT` stays where it is; repeat the step, and look how far the reader is behind: {secret}"
             ),
             Self::ChangeUnknown => format!(
                 "the connection was lost each time while the new password was being committed, and the database still refuses it; repeat the step: {secret}"

@@ -323,7 +323,7 @@ impl Invocation {
                 }
             }
             Action::AwaitReplicas => unreachable!("there are none"),
-            Action::RunProbeSql => unreachable!("none is set"),
+            Action::RunProbeSql | Action::AwaitReader => unreachable!("none is set"),
             Action::ReadMaster(_)
             | Action::LogInMaster(_)
             | Action::ChangeAsMaster(_)

@@ -124,3 +124,36 @@ fn t3_the_operators_statement_is_run_before_the_label_moves() {
     known.probed_by_operator(Probe::Answered);
     check("testSecret", &known, &Action::Done(Done::Tested));
 }
+
+#[test]
+fn t2_the_label_waits_until_a_reader_accepts_the_password() {
+    let from = || Some("v1".to_owned());
+    for (step, known) in [
+        ("setSecret", changed_for_promotion()),
+        ("finishSecret", known()),
+    ] {
+        let mut known = known.with_reader(true);
+        known.read(Stage::Pending, plain());
+        // Not before the writer has: what nobody has set, no reader will ever know.
+        check(step, &known, &Action::LogIn(Stage::Pending));
+        known.logged_in(Stage::Pending, Login::Accepted);
+        check(step, &known, &Action::AwaitReader);
+        let answered = |answer| {
+            let mut known = known.clone();
+            known.reader_answered(answer);
+            known
+        };
+        let at_once = answered(ReaderAnswer::AtOnce);
+        check(step, &at_once, &Action::MoveCurrent { from: from() });
+        let mut late = answered(ReaderAnswer::Late(rotating()));
+        check(step, &late, &Action::LogIn(Stage::Pending));
+        late.logged_in(Stage::Pending, Login::Accepted);
+        check(step, &late, &Action::MoveCurrent { from: from() });
+        let never = answered(ReaderAnswer::Never);
+        check_refused(step, &never, Refusal::ReaderBehind);
+        let mut labels = rotating();
+        labels.version = Standing::Unlisted;
+        let overtaken = answered(ReaderAnswer::Late(labels));
+        check_refused(step, &overtaken, Refusal::NoStage);
+    }
+}
