@@ -7,7 +7,7 @@
 //! |---|---|
 //! | C1 to C7 (createSecret) | `failure_model/create.rs` |
 //! | S1 to S9 (setSecret: crashes, concurrency, what is left) | `failure_model/set.rs` |
-//! | S12, S14, S17, S18, S21 (setSecret: what it meets), T1, T3, X3 to X5 | `failure_model/meet.rs` |
+//! | S12, S14, S16 to S18, S21 (setSecret: what it meets), T1, T3, X3 to X5 | `failure_model/meet.rs` |
 //! | S10, S13 (a password without a label), S15 (a role that expires), F6 (replicas) | `rotation/recovery.rs`, `log.rs`, `replicas.rs` |
 //! | S10, S11, S13, X2 (an operator's `recover`), C8 (a test of the configuration) | `operator/recover.rs`, `preflight.rs` |
 //! | S19, S20, X8 (alternating users) | `alternating.rs`, `alternating/rotation.rs` |
@@ -20,16 +20,18 @@ mod meet;
 mod reader;
 mod set;
 
-use local::{FaultProxy, Flight, Stop};
+use local::{FaultProxy, Flight, StackOptions, Stop};
 use serde_json::Value;
+use tempfile::NamedTempFile;
 
+use crate::rotation_tls::Authority;
 use crate::system::{PATIENCE, ROTATION, ROTATION_ARN, SECRET, System};
 
 /// The rows that have a test.
-const ROWS: [&str; 45] = [
+const ROWS: [&str; 46] = [
     "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8",
-    "s9", "s10", "s11", "s12", "s13", "s14", "s15", "s17", "s18", "s19", "s20", "s21", "t1", "t2",
-    "t3", "f1", "f2", "f3", "f4", "f5", "f6", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8",
+    "s9", "s10", "s11", "s12", "s13", "s14", "s15", "s16", "s17", "s18", "s19", "s20", "s21", "t1",
+    "t2", "t3", "f1", "f2", "f3", "f4", "f5", "f6", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8",
 ];
 
 /// A database proxy that the rotation goes through, and which answer is which in the `setSecret` of a cold environment. (A
@@ -90,6 +92,26 @@ impl System {
             lock: locked_at.unwrap(),
             commit,
         }
+    }
+
+    /// A whole system whose server also takes plaintext: that of an impostor which ends its clients' TLS.
+    pub async fn for_tunnels(hint: &str) -> Self {
+        let options = StackOptions::from_environment()
+            .unwrap()
+            .own_postgres(|server| {
+                server.authentication("host all all 127.0.0.1/32 scram-sha-256\n")
+            });
+        let system = Self::with(options, hint).await;
+        system.create_tables().await;
+        system
+    }
+
+    /// A file with the roots of the server and of `authority`.
+    pub fn roots_and(&self, authority: &Authority) -> NamedTempFile {
+        let roots = std::fs::read_to_string(&self.database.server.ca_file).unwrap();
+        let bundle = NamedTempFile::new_in(self.stack.log_directory()).unwrap();
+        std::fs::write(bundle.path(), format!("{roots}\n{}", authority.pem)).unwrap();
+        bundle
     }
 
     /// Lets the next invocation be a cold start.

@@ -15,6 +15,12 @@ use tokio_rustls::TlsAcceptor;
 /// What a client sends first: eight bytes, "do you have TLS?".
 pub const TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
+/// What Amazon RDS asks and answers before it changes a role where password commands are restricted.
+const MEMBERS_ONLY: &str = "\
+DO $$ BEGIN IF NOT pg_has_role('rds_password', 'MEMBER') THEN \
+RAISE insufficient_privilege USING MESSAGE = 'must be a member of rds_password to alter passwords'; \
+END IF; END $$; ";
+
 /// How an impostor behaves to every client.
 #[derive(Clone)]
 pub enum Manner {
@@ -24,6 +30,8 @@ pub enum Manner {
     Refuses(Arc<ServerConfig>, &'static str),
     /// It shows this certificate, and hands on what is within TLS to a server that takes plaintext.
     Tunnel(Arc<ServerConfig>, SocketAddr),
+    /// As [`Manner::Tunnel`], and leaves passwords to the members of `rds_password`, as `rds.restrict_password_commands` does.
+    RestrictedTunnel(Arc<ServerConfig>, SocketAddr),
     /// It says that it has no TLS, asks for the password in plain text, and refuses it with this SQLSTATE.
     Plaintext(&'static str),
     /// It says that it has no TLS, and hands everything on to a server.
@@ -126,8 +134,20 @@ pub fn shows(certificate: &rcgen::Certificate, key: &rcgen::KeyPair) -> Arc<Serv
 /// The message `ErrorResponse`.
 fn refusal(sqlstate: &str) -> Vec<u8> {
     let fields = format!("SFATAL\0VFATAL\0C{sqlstate}\0Mthe impostor refuses\0\0");
-    let length = u32::try_from(fields.len() + 4).unwrap();
-    [b"E".as_slice(), &length.to_be_bytes(), fields.as_bytes()].concat()
+    [vec![b'E'], with_length(fields.as_bytes())].concat()
+}
+
+/// The rest of a message whose length counts itself.
+async fn message_behind_length(from: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Vec<u8>> {
+    let length = usize::try_from(from.read_u32().await?).unwrap();
+    let mut message = vec![0; length - 4];
+    from.read_exact(&mut message).await?;
+    Ok(message)
+}
+
+fn with_length(message: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(message.len() + 4).unwrap();
+    [&length.to_be_bytes(), message].concat()
 }
 
 /// A client's connection, which keeps what the client sends.
@@ -151,6 +171,7 @@ impl Recorded {
             Manner::Certificate(config) => self.shake_hands(config).await,
             Manner::Refuses(config, sqlstate) => self.refuse_within_tls(config, sqlstate).await,
             Manner::Tunnel(config, upstream) => self.tunnel(config, upstream).await,
+            Manner::RestrictedTunnel(config, upstream) => self.restrict(config, upstream).await,
             Manner::Plaintext(sqlstate) => self.refuse(sqlstate).await,
             Manner::Relay(upstream) => self.relay(upstream).await,
             Manner::Nonsense => self.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await,
@@ -177,8 +198,7 @@ impl Recorded {
     ) -> std::io::Result<()> {
         self.write_all(b"S").await?;
         let mut tls = TlsAcceptor::from(config).accept(self).await?;
-        let length = usize::try_from(tls.read_u32().await?).unwrap();
-        tls.read_exact(&mut vec![0; length - 4]).await?;
+        message_behind_length(&mut tls).await?;
         tls.write_all(&refusal(sqlstate)).await?;
         tls.shutdown().await
     }
@@ -196,13 +216,47 @@ impl Recorded {
             .map(drop)
     }
 
+    async fn restrict(
+        mut self,
+        config: Arc<ServerConfig>,
+        upstream: SocketAddr,
+    ) -> std::io::Result<()> {
+        self.write_all(b"S").await?;
+        let tls = TlsAcceptor::from(config).accept(self).await?;
+        let (mut from_client, mut to_client) = tokio::io::split(tls);
+        let (mut from_server, mut to_server) = TcpStream::connect(upstream).await?.into_split();
+        let answers = async {
+            tokio::io::copy(&mut from_server, &mut to_client)
+                .await
+                .map(drop)
+        };
+        let questions = async {
+            // The startup message alone has no kind.
+            let startup = message_behind_length(&mut from_client).await?;
+            to_server.write_all(&with_length(&startup)).await?;
+            loop {
+                let kind = from_client.read_u8().await?;
+                let mut message = message_behind_length(&mut from_client).await?;
+                if kind == b'Q' && message.starts_with(b"ALTER ROLE ") {
+                    message.splice(..0, MEMBERS_ONLY.bytes());
+                }
+                let message = [vec![kind], with_length(&message)].concat();
+                to_server.write_all(&message).await?;
+            }
+        };
+        tokio::select! {
+            ended = answers => ended,
+            ended = questions => ended,
+        }
+    }
+
     async fn refuse(mut self, sqlstate: &str) -> std::io::Result<()> {
         self.write_all(b"N").await?;
-        self.message_behind_length().await?;
+        message_behind_length(&mut self).await?;
         // AuthenticationCleartextPassword.
         self.write_all(&[b'R', 0, 0, 0, 8, 0, 0, 0, 3]).await?;
         let kind = self.read_u8().await?;
-        let message = self.message_behind_length().await?;
+        let message = message_behind_length(&mut self).await?;
         if kind == b'p' {
             let password = String::from_utf8_lossy(&message)
                 .trim_end_matches('\0')
@@ -219,14 +273,6 @@ impl Recorded {
         tokio::io::copy_bidirectional(&mut self, &mut server)
             .await
             .map(drop)
-    }
-
-    /// The rest of a message whose length counts itself.
-    async fn message_behind_length(&mut self) -> std::io::Result<Vec<u8>> {
-        let length = usize::try_from(self.read_u32().await?).unwrap();
-        let mut message = vec![0; length - 4];
-        self.read_exact(&mut message).await?;
-        Ok(message)
     }
 }
 

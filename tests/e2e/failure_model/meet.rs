@@ -5,6 +5,8 @@ use std::time::Duration;
 use local::{Credentials, Fault, FaultProxy, StackOptions, canary};
 use serde_json::{Value, json};
 
+use crate::impostor::{Impostor, Manner};
+use crate::rotation_tls::Authority;
 use crate::system::{PATIENCE, ROTATION, SECRET, System};
 
 /// The operator put a wrong value as AWSCURRENT: AWSPREVIOUS still opens the database, so the rotation goes through.
@@ -66,6 +68,64 @@ async fn s14_a_previous_version_of_another_user_or_host_is_not_tried() {
     }
     let log = system.stack.server().log().unwrap();
     assert!(!log.contains(&format!("for user \"{foreign}\"")));
+}
+
+/// `rds.restrict_password_commands` as Amazon RDS has it: the user may not change its own password, and is told why. The
+/// master changes it where that is configured, and so does the user once it has been granted what the message names.
+#[tokio::test]
+async fn s16_a_user_that_may_not_change_passwords_is_named_and_the_master_may() {
+    let system = System::for_tunnels("s16").await;
+    system.announce("PASSWORDS_RESTRICTED");
+    system.name_master(&system.master_secret.clone()).await;
+    let server = &system.database.server;
+    let (user, master) = (&system.application, &server.master().username);
+    let superuser = system.database.superuser().await.unwrap();
+    let restrict = format!(
+        "CREATE ROLE rds_password; GRANT rds_password TO {master};
+        ALTER DATABASE {} SET rds.restrict_password_commands = 'on'",
+        system.database.name
+    );
+    superuser.batch_execute(&restrict).await.unwrap();
+    let authority = Authority::new("rds");
+    let identity = authority.identity(&server.host, |_| {});
+    let restricted = Manner::RestrictedTunnel(identity, system.database_address());
+    let impostor = Impostor::start(restricted).await;
+    let (port, bundle) = (impostor.port.to_string(), system.roots_and(&authority));
+    let by_itself = [
+        ("ROTATION_STRATEGY", "single-user"),
+        ("DB_PORT", port.as_str()),
+        ("DB_CA_BUNDLE", bundle.path().to_str().unwrap()),
+    ];
+    let through_the_master = [
+        &by_itself[..],
+        &[("DB_HOST", &*server.host), ("BOOTSTRAP_USER", user)],
+    ]
+    .concat();
+    let is_refused = async |token: &str| {
+        let event = system.step("setSecret", token).await;
+        let (code, message) = system.refused(ROTATION, &event).await;
+        assert_eq!(code, "PASSWORDS_RESTRICTED", "{message}");
+        for part in [
+            "must be a member of rds_password to alter passwords",
+            "make the user a member of `rds_password`",
+        ] {
+            assert!(message.contains(part), "{message}");
+        }
+        assert!(system.nothing_has_changed().await);
+    };
+
+    system.define_rotation(&by_itself);
+    let token = system.begun().await;
+    is_refused(&token).await;
+    system.define_rotation(&through_the_master);
+    system.whole_rotation(&token).await;
+
+    system.define_rotation(&by_itself);
+    let token = system.begun().await;
+    is_refused(&token).await;
+    let grant = format!("GRANT rds_password TO {user}");
+    superuser.batch_execute(&grant).await.unwrap();
+    system.whole_rotation(&token).await;
 }
 
 /// A server whose clients can do no better: the verifier is what it would make itself, unless somebody decides otherwise.

@@ -4,7 +4,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use local::StackOptions;
 use rustls::ServerConfig;
 use tempfile::NamedTempFile;
 
@@ -27,9 +26,7 @@ struct Reader {
 impl Reader {
     async fn start(system: &System) -> Self {
         let authority = Authority::new("reader");
-        let roots = std::fs::read_to_string(&system.database.server.ca_file).unwrap();
-        let bundle = NamedTempFile::new_in(system.stack.log_directory()).unwrap();
-        std::fs::write(bundle.path(), format!("{roots}\n{}", authority.pem)).unwrap();
+        let bundle = system.roots_and(&authority);
         let identity = authority.identity(&HOST.to_string(), |_| {});
         let address = (HOST, system.database.server.port).into();
         Self {
@@ -70,19 +67,9 @@ impl Reader {
     }
 }
 
-/// A server that its reader may speak to without TLS.
-async fn system(hint: &str) -> System {
-    let options = StackOptions::from_environment()
-        .unwrap()
-        .own_postgres(|server| server.authentication("host all all 127.0.0.1/32 scram-sha-256\n"));
-    let system = System::with(options, hint).await;
-    system.create_tables().await;
-    system
-}
-
 #[tokio::test]
 async fn t2_the_label_moves_when_the_reader_knows_the_password() {
-    let system = system("t2").await;
+    let system = System::for_tunnels("t2").await;
     let reader = Reader::start(&system).await;
     for (step, fast_promotion) in [("finishSecret", "false"), ("setSecret", "true")] {
         let [bundle, host] = reader.variables();
@@ -117,7 +104,7 @@ async fn t2_the_label_moves_when_the_reader_knows_the_password() {
 
 #[tokio::test]
 async fn t2_a_reader_that_stays_behind_keeps_the_label_where_it_is() {
-    let system = system("t2_behind").await;
+    let system = System::for_tunnels("t2_behind").await;
     system.announce("READER_BEHIND");
     system.announce("PENDING_REFUSED");
     let reader = Reader::start(&system).await;
