@@ -15,6 +15,7 @@ mod events;
 mod figures;
 mod process;
 mod recorder;
+mod rotation;
 mod run;
 mod runtime_api;
 pub mod script;

@@ -110,6 +110,11 @@ impl Process {
             .context("no VmHWM in /proc/PID/status")
     }
 
+    /// All that programs of its name have written to their log.
+    pub(crate) fn log(&self) -> Result<String> {
+        Ok(String::from_utf8_lossy(&fs::read(&self.log)?).into_owned())
+    }
+
     fn next(&mut self) -> Result<Instant> {
         let asked = self.runtime_api.next();
         asked.with_context(|| self.last_words())

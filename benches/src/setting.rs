@@ -5,9 +5,11 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use local::stack::{CAPTURE, ROTATION};
+use local::secrets_manager::{Hold, Step};
+use local::stack::{ACCOUNT, CAPTURE, REGION, ROTATION};
 use local::{Database, Stack, StackOptions, StubS3};
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
@@ -17,7 +19,7 @@ use crate::process::Program;
 use crate::script;
 
 /// The application's secret.
-const SECRET: &str = "bench";
+pub(crate) const SECRET: &str = "bench";
 /// Its login role.
 const USER: &str = "bench_app";
 
@@ -38,6 +40,25 @@ struct Login {
     password: String,
 }
 
+/// A rotation that stands still before its first step.
+pub(crate) struct Rotation<'a> {
+    /// Id of the version that it makes.
+    pub(crate) token: String,
+    hold: Hold,
+    setting: &'a Setting,
+}
+
+impl Rotation<'_> {
+    /// Lets it go on, and waits until it is over.
+    pub(crate) async fn end(self, patience: Duration) -> Result<()> {
+        drop(self.hold);
+        let secrets_manager = self.setting.stack.secrets_manager();
+        let rotation = secrets_manager.rotation_over(&self.token, patience).await?;
+        ensure!(rotation.succeeded(), "a rotation failed: {rotation:?}");
+        Ok(())
+    }
+}
+
 /// A database and a bucket of one measured program.
 pub(crate) struct Home {
     pub(crate) dbname: String,
@@ -49,19 +70,17 @@ impl Setting {
         let stack = Stack::start(StackOptions::from_environment()?).await?;
         let template = stack.database("bench").await?;
         let master_secret = stack.master_secret()?;
-        let made = Command::new(stack.function_directory().join("turnkeep"))
-            .args(["create-tables", "--create-secret", "--app-user", USER])
-            .args(["--secret", SECRET, "--master-secret", &master_secret])
-            .args(["--host", &template.server.host])
-            .args(["--port", &template.server.port.to_string()])
-            .args(["--dbname", &template.name])
-            .env_clear()
-            .envs(stack.environment())
-            .env("DB_CA_BUNDLE", &template.server.ca_file)
-            .output()
-            .context("run turnkeep")?;
-        let said = String::from_utf8_lossy(&made.stderr);
-        ensure!(made.status.success(), "turnkeep create-tables: {said}");
+        let port = template.server.port.to_string();
+        let create = [
+            ["create-tables", "--create-secret"],
+            ["--app-user", USER],
+            ["--secret", SECRET],
+            ["--master-secret", &master_secret],
+            ["--host", &template.server.host],
+            ["--port", &port],
+            ["--dbname", &template.name],
+        ];
+        turnkeep(&stack, &template, create.as_flattened())?;
         let secret = stack.secrets_manager().text(SECRET, "AWSCURRENT");
         let secret = secret.context("turnkeep made no secret")?;
         Ok(Self {
@@ -125,6 +144,70 @@ impl Setting {
         self.program("rotation", ROTATION, self.variables([]))
     }
 
+    /// `secret-rotation` with a database to change passwords in.
+    pub(crate) fn rotating(&self, fast_promotion: bool) -> Program {
+        let name = if fast_promotion {
+            "rotation-fast"
+        } else {
+            "rotation"
+        };
+        let ca_file = self.template.server.ca_file.to_string_lossy();
+        let variables = self.variables([
+            ("DB_CA_BUNDLE", ca_file.into_owned()),
+            ("FAST_PROMOTION", fast_promotion.to_string()),
+        ]);
+        self.program(name, ROTATION, variables)
+    }
+
+    /// Lets the stack know the function that ends a rotation whose steps were measured.
+    pub(crate) fn define_rotation(&self) -> Result<()> {
+        let ca_file = self.template.server.ca_file.to_string_lossy();
+        let function = self.stack.rotation_function();
+        let function = function.variables([("DB_CA_BUNDLE", ca_file.as_ref())]);
+        Ok(self.stack.functions().define(function)?)
+    }
+
+    /// Begins a rotation of the application's secret that stands still before its first step.
+    pub(crate) fn begin_rotation(&self) -> Result<Rotation<'_>> {
+        let hold = self.stack.secrets_manager().hold_before(Step::CreateSecret);
+        let arn = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{ROTATION}");
+        let rotate = [
+            "rotate",
+            "--secret",
+            SECRET,
+            "--function",
+            &arn,
+            "--days",
+            "30",
+        ];
+        self.turnkeep(&rotate)?;
+        let versions = self.stack.secrets_manager().stages(SECRET);
+        let pending = versions
+            .into_iter()
+            .find(|(_, stages)| stages.iter().any(|stage| stage == "AWSPENDING"));
+        let (token, _) = pending.context("the rotation has no pending version")?;
+        Ok(Rotation {
+            token,
+            hold,
+            setting: self,
+        })
+    }
+
+    /// How often Secrets Manager was called so far.
+    pub(crate) fn calls(&self) -> usize {
+        let calls = self.stack.gateway().calls();
+        calls
+            .iter()
+            .filter(|call| call.service == "SecretsManager")
+            .count()
+    }
+
+    /// How often PostgreSQL refused a password of the application so far.
+    pub(crate) fn refused_logins(&self) -> Result<usize> {
+        let refused = format!("password authentication failed for user \"{USER}\"");
+        Ok(self.stack.server().log()?.matches(&refused).count())
+    }
+
     /// `conversation-capture` at home.
     pub(crate) fn capture(&self, home: &Home) -> Program {
         self.capture_at(home, self.template.server.port)
@@ -177,6 +260,10 @@ impl Setting {
         Ok(program)
     }
 
+    fn turnkeep(&self, arguments: &[&str]) -> Result<()> {
+        turnkeep(&self.stack, &self.template, arguments)
+    }
+
     fn variables<const N: usize>(&self, more: [(&str, String); N]) -> BTreeMap<String, String> {
         let mut variables = self.stack.environment();
         variables.extend(more.map(|(name, value)| (name.to_owned(), value)));
@@ -202,4 +289,18 @@ impl Setting {
     fn binary(&self, name: &str) -> PathBuf {
         self.stack.function_directory().join(name)
     }
+}
+
+/// Runs the release binary `turnkeep`.
+fn turnkeep(stack: &Stack, database: &Database, arguments: &[&str]) -> Result<()> {
+    let ran = Command::new(stack.function_directory().join("turnkeep"))
+        .args(arguments)
+        .env_clear()
+        .envs(stack.environment())
+        .env("DB_CA_BUNDLE", &database.server.ca_file)
+        .output()
+        .context("run turnkeep")?;
+    let said = String::from_utf8_lossy(&ran.stderr);
+    ensure!(ran.status.success(), "turnkeep {arguments:?}: {said}");
+    Ok(())
 }
