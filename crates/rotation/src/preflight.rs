@@ -1,8 +1,8 @@
 //! What would make a rotation fail, found before one does: the operator's step `preflight`.
 //!
-//! [`run`] goes the way of a rotation without changing anything: it reads the secret, asks for a password as
+//! `run` goes the way of a rotation without changing anything: it reads the secret, asks for a password as
 //! `createSecret` does, logs in and looks at the role, and where a master's secret is configured it looks at that, too.
-//! Every finding comes with its repair; what they are made of is decided in [`findings`], by functions over values.
+//! Every finding comes with its repair; what they are made of is decided in `findings`, by functions over values.
 
 mod findings;
 

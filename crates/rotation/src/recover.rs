@@ -1,7 +1,7 @@
 //! Making the version current that the database accepts: the operator's step `recover`.
 //!
 //! Labels and database part where a rotation is cancelled or a label is taken off behind `setSecret`, and where a database
-//! is restored from a snapshot. [`Search`] decides which versions are tried and in which order; [`run`] carries it out and
+//! is restored from a snapshot. [`Search`] decides which versions are tried and in which order; `run` carries it out and
 //! moves `AWSCURRENT` to the one that opens the database. No password is changed, and where none is accepted, no label.
 
 mod search;

@@ -1,7 +1,7 @@
 //! Rotations that are cut, delayed, killed, repeated and doubled at random, and what must hold all the same.
 //!
-//! Each run is a script, made of its seed ([`script`]), on a secret and a password of its own; the release binary speaks
-//! with PostgreSQL and with the API through proxies of its player ([`play`]). After each act the database has to accept
+//! Each run is a script, made of its seed (`script`), on a secret and a password of its own; the release binary speaks
+//! with PostgreSQL and with the API through proxies of its player (`play`). After each act the database has to accept
 //! `AWSCURRENT` or `AWSPENDING`, or what it accepted at first while nothing has happened; at the end a normal rotation has
 //! to succeed. Seeds count up from the first, so that a run is repeated by its seed alone.
 
