@@ -38,7 +38,6 @@ async fn many_invocations_at_once_end_as_one_would() {
         "VERSION_NOT_PENDING",
         "PENDING_NOT_VISIBLE",
         "CHANGE_UNKNOWN",
-        "DB_PASSWORD_UNKNOWN",
     ] {
         system.announce_unless(code, "the calls come in another order");
     }

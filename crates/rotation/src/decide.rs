@@ -308,6 +308,8 @@ fn set(known: &Known) -> Result<Action, First> {
 /// The database has refused every version that has a label.
 fn exhausted(known: &Known, current: &DatabaseSecret, pending: &DatabaseSecret) -> Action {
     match orphan::search(known, pending) {
+        // Another call of the same step may have set the password between the first login and the others.
+        Action::Refuse(_) if !known.pending_tried_again => Action::LogIn(Stage::Pending),
         Action::Refuse(refusal) => master::repair(known, current, refusal),
         action => action,
     }

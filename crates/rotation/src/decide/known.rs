@@ -28,6 +28,8 @@ pub struct Known {
     pub(super) reads: u32,
     pub(super) store: Option<Store>,
     pub(super) logins: Logins,
+    /// The pending version was refused, and tried once more after all others.
+    pub(super) pending_tried_again: bool,
     pub(super) orphans: Orphans,
     pub(super) master: Master,
     pub(super) change_forbidden: bool,
@@ -160,6 +162,7 @@ impl Known {
             reads: 0,
             store: None,
             logins: Logins::default(),
+            pending_tried_again: false,
             orphans: Orphans::default(),
             master: Master::default(),
             change_forbidden: false,
@@ -240,6 +243,8 @@ impl Known {
     /// Adds what a login brought.
     pub fn logged_in(&mut self, stage: Stage, login: Login) {
         let logins = &mut self.logins;
+        self.pending_tried_again |=
+            stage == Stage::Pending && logins.pending == Some(Login::Refused);
         match stage {
             Stage::Current => logins.current = Some(login),
             Stage::Pending => logins.pending = Some(login),

@@ -205,6 +205,8 @@ mod tests {
             known.read(stage, of("app", "db", password));
             known.logged_in(stage, Login::Refused);
         }
+        // Once more, after all others.
+        known.logged_in(Stage::Pending, Login::Refused);
         known
     }
 

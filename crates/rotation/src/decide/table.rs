@@ -276,7 +276,18 @@ fn s12_s13_the_previous_version_is_the_last_candidate() {
         &Action::ChangePassword(Stage::Previous),
     );
     known.logged_in(Stage::Previous, Login::Refused);
+    check("setSecret", &known, &Action::LogIn(Stage::Pending));
+    known.logged_in(Stage::Pending, Login::Refused);
     check_refused("setSecret", &known, Refusal::PasswordUnknown(Search::Off));
+}
+
+/// Two calls at once: the other one commits between this one's first login and its second.
+#[test]
+fn s4_a_password_that_was_set_meanwhile_is_found() {
+    let mut known = all_refused_but(Value::Absent);
+    check("setSecret", &known, &Action::LogIn(Stage::Pending));
+    known.logged_in(Stage::Pending, Login::Accepted);
+    check("setSecret", &known, &Action::Done(Done::AlreadySet));
 }
 
 #[test]
@@ -286,11 +297,9 @@ fn s14_a_previous_version_of_another_user_or_host_is_not_tried() {
         of("app", "elsewhere", ""),
         Value::Absent,
     ] {
-        check_refused(
-            "setSecret",
-            &all_refused_but(previous),
-            Refusal::PasswordUnknown(Search::Off),
-        );
+        let mut known = all_refused_but(previous);
+        known.logged_in(Stage::Pending, Login::Refused);
+        check_refused("setSecret", &known, Refusal::PasswordUnknown(Search::Off));
     }
 }
 

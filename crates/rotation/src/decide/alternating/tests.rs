@@ -188,6 +188,7 @@ fn s11_the_master_repairs_the_application_that_is_expected_and_no_other() {
         known = known.with_strategy(Some(strategy));
         known.logged_in(Stage::Current, Login::Refused);
         known.read(Stage::Previous, Value::Absent);
+        known.logged_in(Stage::Pending, Login::Refused);
         known
     };
     let search = Refusal::PasswordUnknown(Search::Off);
