@@ -7,7 +7,7 @@ mod survey;
 
 use std::fmt;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tokio_postgres::{Client, Transaction};
 
 use crate::Retry;
@@ -112,42 +112,21 @@ where
     C: AsyncFn() -> Result<(), E>,
     E: std::error::Error + 'static,
 {
-    let of = |error| RoleError::of(DOING, error);
-    let change = async {
-        let transaction = client.transaction().await.map_err(of)?;
-        password::lock(&transaction, &pair.pending, deadline)
+    let swap = async |transaction: &Transaction<'_>| {
+        let survey = Survey::read(transaction, pair)
             .await
-            .map_err(of)?;
-        check().await.map_err(SetPasswordError::Vetoed)?;
-        let survey = Survey::read(&transaction, pair).await.map_err(of)?;
-        let changes = survey.changes(pair)?;
+            .map_err(|error| RoleError::of(DOING, error))?;
         let mut done = Vec::new();
-        for change in changes {
-            if change.make(&transaction, &survey).await? {
+        for change in survey.changes(pair)? {
+            if change.make(transaction, &survey).await? {
                 done.push(change);
             }
         }
-        let set_password = fill(
-            statement::SET_PASSWORD,
-            &[
-                ("role", pair.pending.fill()),
-                ("verifier", Fill::Literal(verifier.expose())),
-            ],
-        );
-        run(&transaction, &set_password, &survey, &pair.pending).await?;
-        Ok::<_, SetPasswordError<E>>((transaction, done))
+        let set_password = password::set_statement(&pair.pending, verifier);
+        run(transaction, &set_password, &survey, &pair.pending).await?;
+        Ok(done)
     };
-    // Whoever leaves early drops the transaction, which rolls it back.
-    let (transaction, done) = match timeout_at(deadline, change).await {
-        Ok(outcome) => outcome?,
-        Err(_) => return Err(RoleError::TimedOut { doing: DOING }.into()),
-    };
-    match timeout_at(deadline, transaction.commit()).await {
-        Ok(Ok(())) => Ok(done),
-        Ok(Err(error)) if error.as_db_error().is_some() => Err(of(error).into()),
-        Ok(Err(error)) => Err(RoleError::CommitUnknown(Some(error)).into()),
-        Err(_) => Err(RoleError::CommitUnknown(None).into()),
-    }
+    password::under_lock(client, &pair.pending, DOING, deadline, check, swap).await
 }
 
 /// Runs a statement; where it is refused and the user logged in does not administer `role`, that is the reason.

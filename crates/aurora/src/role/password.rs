@@ -68,28 +68,52 @@ where
     C: AsyncFn() -> Result<(), E>,
     E: std::error::Error + 'static,
 {
-    let of = |error| RoleError::of(DOING, error);
+    let statement = set_statement(role, verifier);
+    let set = async |transaction: &Transaction<'_>| {
+        let set = transaction.batch_execute(&statement).await;
+        set.map_err(|error| RoleError::of(DOING, error))
+    };
+    under_lock(client, role, DOING, deadline, check, set).await
+}
+
+/// The statement that sets the password.
+pub(super) fn set_statement(role: &RoleName, verifier: &Verifier) -> String {
+    let values = [
+        ("role", role.fill()),
+        ("verifier", Fill::Literal(verifier.expose())),
+    ];
+    fill(statement::SET_PASSWORD, &values)
+}
+
+/// Has `work` done in one transaction under the lock on `role`, behind a `check` in it that says yes; ends at `deadline`.
+pub(super) async fn under_lock<T, E, C, W>(
+    client: &mut Client,
+    role: &RoleName,
+    doing: &'static str,
+    deadline: Instant,
+    check: &C,
+    work: W,
+) -> Result<T, SetPasswordError<E>>
+where
+    C: AsyncFn() -> Result<(), E>,
+    W: AsyncFnOnce(&Transaction<'_>) -> Result<T, RoleError>,
+    E: std::error::Error + 'static,
+{
+    let of = |error| RoleError::of(doing, error);
     let change = async {
         let transaction = client.transaction().await.map_err(of)?;
         lock(&transaction, role, deadline).await.map_err(of)?;
         check().await.map_err(SetPasswordError::Vetoed)?;
-        let statement = fill(
-            statement::SET_PASSWORD,
-            &[
-                ("role", role.fill()),
-                ("verifier", Fill::Literal(verifier.expose())),
-            ],
-        );
-        transaction.batch_execute(&statement).await.map_err(of)?;
-        Ok::<_, SetPasswordError<E>>(transaction)
+        let done = work(&transaction).await?;
+        Ok::<_, SetPasswordError<E>>((transaction, done))
     };
     // Whoever leaves early drops the transaction, which rolls it back.
-    let transaction = match timeout_at(deadline, change).await {
+    let (transaction, done) = match timeout_at(deadline, change).await {
         Ok(outcome) => outcome?,
-        Err(_) => return Err(RoleError::TimedOut { doing: DOING }.into()),
+        Err(_) => return Err(RoleError::TimedOut { doing }.into()),
     };
     match timeout_at(deadline, transaction.commit()).await {
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(())) => Ok(done),
         Ok(Err(error)) if error.as_db_error().is_some() => Err(of(error).into()),
         Ok(Err(error)) => Err(RoleError::CommitUnknown(Some(error)).into()),
         Err(_) => Err(RoleError::CommitUnknown(None).into()),
