@@ -18,7 +18,6 @@ use crate::recover::{self, Recovering};
 use crate::step::Progress;
 
 pub use migrate::OrderError;
-pub(crate) use migrate::{credentials, read, target};
 
 /// What an operator's step answers; serialises as the report of the one that was asked for.
 #[derive(Clone, Debug, Serialize)]

@@ -10,19 +10,19 @@ use std::fmt;
 
 use aurora::role::{self, RoleName};
 use aurora::{Credentials, LoginError, account, server};
-use secrets::{
-    DatabaseSecret, LoginSecret, SecretDescription, SecretValue, SecretsManager, Stage, Version,
-};
+use secrets::{DatabaseSecret, SecretDescription, SecretValue, SecretsManager, Stage, Version};
 use serde::{Deserialize, Serialize};
 use startup::metrics::Metrics;
 use tokio::time::Instant;
 
 use crate::audit;
 use crate::config::PasswordSource;
-use crate::database::Answer;
+use crate::database::{Answer, PlaintextRefused};
+use crate::decide::{MasterPlace, MasterValue, RotationStrategy};
 use crate::error::RotationError;
 use crate::finding::{Finding, Severity, line};
 use crate::handler::Rotation;
+use crate::master::Masters;
 use crate::operator;
 use crate::recover::Search;
 use crate::step::Progress;
@@ -115,7 +115,7 @@ impl Preflight<'_> {
             self.skip(&[DATABASE]);
             return;
         };
-        self.database(&description, &secret, &value).await;
+        self.database(&description, &secret).await;
     }
 
     /// Whether `createSecret` would get a password.
@@ -166,12 +166,7 @@ impl Preflight<'_> {
     }
 
     /// Logs in as a rotation does, and looks at the server and the role.
-    async fn database(
-        &mut self,
-        description: &SecretDescription,
-        secret: &DatabaseSecret,
-        value: &SecretValue,
-    ) {
+    async fn database(&mut self, description: &SecretDescription, secret: &DatabaseSecret) {
         let database = &self.rotation.database;
         let Ok(tls) = database.tls(secret.ssl) else {
             self.add(findings::plaintext_refused(&self.report.secret_id));
@@ -184,6 +179,8 @@ impl Preflight<'_> {
             username: secret.username.clone(),
             host: target.host.clone(),
             dbname: target.dbname.clone(),
+            changes_own_password: self.rotation.config.strategy
+                != Some(RotationStrategy::AlternatingUsers),
             next_rotation_in: description
                 .next_rotation_at
                 .map(|next| (next - audit::now()).whole_seconds()),
@@ -209,13 +206,13 @@ impl Preflight<'_> {
                     Ok(found) => self.report.findings.extend(found),
                     Err(finding) => self.add(finding),
                 }
-                self.master(&subject, value).await;
+                self.master(&subject, secret).await;
             }
             Ok(Answer::Refused(error)) => {
                 let refused = &self.progress.refused_logins;
                 refused.set(refused.get() + 1);
                 self.refused(description, &subject, &error).await;
-                self.master(&subject, value).await;
+                self.master(&subject, secret).await;
             }
             Err(error) => {
                 self.add(findings::of_login(&error, &subject));
@@ -244,16 +241,29 @@ impl Preflight<'_> {
         self.add(findings::of_refusal(error, subject, accepted.as_deref()));
     }
 
-    /// Looks at the rights of the master user, and with them at the role, where a secret of the master's is configured.
-    async fn master(&mut self, subject: &Subject, value: &SecretValue) {
-        let Some(master_id) = self.rotation.config.bootstrap_secret.clone() else {
+    /// Looks at the rights of the master user, and with them at the role, where a rotation or a repair needs the master.
+    async fn master(&mut self, subject: &Subject, secret: &DatabaseSecret) {
+        let config = &self.rotation.config;
+        let alternates = config.strategy == Some(RotationStrategy::AlternatingUsers);
+        let configured = if alternates {
+            &secret.masterarn
+        } else {
+            &config.bootstrap_secret
+        };
+        let Some(master_id) = configured.clone() else {
+            if alternates {
+                self.add(findings::no_master(&subject.secret_id));
+            }
             return;
         };
         self.progress.doing.set("log in as the master user");
-        match self.as_master(&master_id, subject, value).await {
+        match self
+            .as_master(&master_id, subject, secret, alternates)
+            .await
+        {
             Ok(found) => self.report.findings.extend(found),
             Err(error) => {
-                self.add(findings::of_master(&error, &master_id));
+                self.add(findings::of_master(&error, &master_id, alternates));
                 self.skip(&[MASTER]);
             }
         }
@@ -263,25 +273,35 @@ impl Preflight<'_> {
         &self,
         master_id: &str,
         subject: &Subject,
-        value: &SecretValue,
+        secret: &DatabaseSecret,
+        alternates: bool,
     ) -> Result<Vec<Finding>, RotationError> {
         let Rotation {
-            config, database, ..
+            config,
+            aws,
+            database,
+            ..
         } = self.rotation;
-        let application = operator::read(value, Stage::Current)?;
-        let found = self
-            .api()
-            .get(master_id, Version::Stage(Stage::Current))
-            .await?;
-        let master: LoginSecret = operator::read(&found, Stage::Current)?;
-        let target = operator::target(config, &application, Some(&master))?;
-        let acting = operator::credentials(&master);
+        let masters = Masters {
+            config,
+            aws,
+            secrets: self.api(),
+        };
+        let (value, master) = masters.read(master_id, Stage::Current, secret).await?;
+        let Some(master) = master else {
+            return Ok(Vec::new());
+        };
+        if let MasterValue::Read(MasterPlace::Elsewhere { host }) = value {
+            return Ok(vec![findings::master_elsewhere(&host, subject, alternates)]);
+        }
+        let tls = database
+            .tls(master.ssl)
+            .map_err(|PlaintextRefused| RotationError::PlaintextRefused)?;
         self.progress.logins.set(self.progress.logins.get() + 1);
-        let tls = database.default_tls();
         let session = match database
             .log_in_counted(
-                &target,
-                &acting,
+                &master.target,
+                &master.credentials,
                 tls,
                 self.deadline,
                 &self.progress.login_attempts,
@@ -293,7 +313,7 @@ impl Preflight<'_> {
         };
         let (Ok(role), Ok(user)) = (
             RoleName::new(&subject.username),
-            RoleName::new(&master.username),
+            RoleName::new(&master.credentials.username),
         ) else {
             return Ok(Vec::new());
         };
@@ -304,7 +324,13 @@ impl Preflight<'_> {
                 doing: "ask for the master's rights",
                 source,
             })?;
-        Ok(findings::as_master(facts.as_ref(), may, &role, &user))
+        Ok(findings::as_master(
+            facts.as_ref(),
+            may,
+            &role,
+            &user,
+            alternates,
+        ))
     }
 
     /// Secrets Manager, for one call.

@@ -46,18 +46,6 @@ impl System {
             .await;
     }
 
-    /// Puts another document into the secret.
-    async fn edit(&self, change: impl FnOnce(&mut Value)) {
-        let mut secret = self.secret("AWSCURRENT").unwrap();
-        change(&mut secret);
-        let client = aws_sdk_secretsmanager::Client::new(&self.stack.sdk_config());
-        let put = client
-            .put_secret_value()
-            .secret_id(SECRET)
-            .secret_string(secret.to_string());
-        put.send().await.unwrap();
-    }
-
     /// Variables that let a preflight end soon, and see what the master sees.
     fn prepare(&self, variables: &[(&str, &str)]) {
         let host = self.database.server.host.clone();
@@ -138,7 +126,9 @@ async fn p1_a_server_that_is_not_trusted_or_has_no_tls_is_named() {
     system.prepare(&[("DB_PORT", &port)]);
     system.finds(&fails("NO_TLS", "switch TLS on")).await;
     system.prepare(&[]);
-    system.edit(|secret| secret["ssl"] = json!(false)).await;
+    system
+        .edit_secret(|secret| secret["ssl"] = json!(false))
+        .await;
     let seeded = fails("PLAINTEXT_REFUSED", "REQUIRE_TLS");
     system.finds(&seeded).await;
 }
@@ -214,6 +204,25 @@ async fn p6_a_master_without_admin_option_is_named() {
     system.finds(&seeded).await;
 }
 
+/// A rotation needs it there.
+#[tokio::test]
+async fn p6_with_alternating_users_the_master_is_part_of_the_way() {
+    let system = System::start("p6alternating").await;
+    system.prepare(&[("ROTATION_STRATEGY", "alternating-users")]);
+    system.announce("ROTATION_NOT_CONFIGURED");
+    system.finds(&fails("NO_MASTER", "`masterarn`")).await;
+    system.name_master(&system.master_secret).await;
+    let report = system.ordered(&event("rotation-preflight.json")).await;
+    assert_eq!(found(&report), ["ROTATION_NOT_CONFIGURED"]);
+    if system.stack.server().version >= 16 {
+        let master = system.stack.server().master().username.clone();
+        let revoke = format!("REVOKE {} FROM {master}", system.application);
+        system.sql(&revoke).await;
+        let seeded = fails("ADMIN_OPTION_MISSING", "WITH ADMIN OPTION");
+        system.finds(&seeded).await;
+    }
+}
+
 /// Amazon RDS refuses the change by itself; here only its setting is there.
 #[tokio::test]
 async fn p7_restricted_password_commands_are_named() {
@@ -247,12 +256,12 @@ async fn p9_p10_a_document_without_its_keys_is_named_key_by_key() {
     system.prepare(&[]);
     let original = system.secret("AWSCURRENT").unwrap();
     system
-        .edit(|secret| secret["engine"] = json!("mysql"))
+        .edit_secret(|secret| secret["engine"] = json!("mysql"))
         .await;
     let seeded = fails("CURRENT_INVALID", "\"engine\": \"aurora-postgresql\"");
     system.finds(&seeded).await;
     system
-        .edit(|secret| {
+        .edit_secret(|secret| {
             *secret = original;
             let members = secret.as_object_mut().unwrap();
             members.remove("host");

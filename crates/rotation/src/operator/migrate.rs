@@ -131,7 +131,7 @@ fn master_secret<'a>(
 
 /// Where the database is. The master's password goes to the configured host or to the one in the master's own secret, and
 /// never to one that only the application's secret names.
-pub(crate) fn target(
+fn target(
     config: &Config,
     application: &LoginSecret,
     master: Option<&LoginSecret>,
@@ -165,7 +165,7 @@ pub(crate) fn target(
     })
 }
 
-pub(crate) fn read(value: &SecretValue, stage: Stage) -> Result<LoginSecret, RotationError> {
+fn read(value: &SecretValue, stage: Stage) -> Result<LoginSecret, RotationError> {
     value
         .text()
         .and_then(LoginSecret::parse)
@@ -177,7 +177,7 @@ pub(crate) fn read(value: &SecretValue, stage: Stage) -> Result<LoginSecret, Rot
         })
 }
 
-pub(crate) fn credentials(secret: &LoginSecret) -> Credentials {
+fn credentials(secret: &LoginSecret) -> Credentials {
     Credentials {
         username: secret.username.clone(),
         password: secret.password.clone(),

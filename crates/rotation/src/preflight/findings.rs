@@ -28,6 +28,8 @@ pub(crate) struct Subject {
     pub(crate) host: String,
     /// The database that is logged in to.
     pub(crate) dbname: String,
+    /// Whether a rotation has the user change its own password.
+    pub(crate) changes_own_password: bool,
     /// Seconds until the next rotation is due.
     pub(crate) next_rotation_in: Option<i64>,
 }
@@ -247,7 +249,7 @@ pub(crate) fn of_session(
             format!("put the writer's endpoint into the secret, or DB_HOST of the function; behind a failover wait until the name leads to the new writer: {}", subject.host),
         ));
     }
-    if account.may_not_change_passwords {
+    if account.may_not_change_passwords && subject.changes_own_password {
         findings.push(Finding::error(
             "PASSWORDS_RESTRICTED",
             "`rds.restrict_password_commands` is on, and the role is no member of `rds_password`",
@@ -310,9 +312,41 @@ pub(super) fn unanswered(error: &tokio_postgres::Error, subject: &Subject) -> Fi
     )
 }
 
-/// What keeps the master from helping. A rotation by the application's own user does not need it.
-pub(super) fn of_master(error: &RotationError, master_id: &str) -> Finding {
-    Finding::warning(
+/// The master's part in it: without alternating users a rotation does not need it.
+fn of_masters(alternates: bool) -> fn(&str, String, String) -> Finding {
+    if alternates {
+        |code, message, repair| Finding::error(code, message, repair)
+    } else {
+        |code, message, repair| Finding::warning(code, message, repair)
+    }
+}
+
+/// Two users alternate, and the secret names no master.
+pub(super) fn no_master(secret_id: &str) -> Finding {
+    Finding::error(
+        "NO_MASTER",
+        "two users alternate, and the secret names no master's secret",
+        format!(
+            "put the key `masterarn` into the document, with the ARN of the master user's secret: {secret_id}"
+        ),
+    )
+}
+
+/// The master is another database's.
+pub(super) fn master_elsewhere(host: &str, subject: &Subject, alternates: bool) -> Finding {
+    of_masters(alternates)(
+        "OTHER_HOST",
+        format!("the master's secret is for another host than the one of the secret: {host}"),
+        format!(
+            "name the master's secret of this database: {}",
+            subject.host
+        ),
+    )
+}
+
+/// What keeps the master from helping.
+pub(super) fn of_master(error: &RotationError, master_id: &str, alternates: bool) -> Finding {
+    of_masters(alternates)(
         "MASTER_UNUSABLE",
         format!(
             "the master's secret cannot be used, {}: {}",
@@ -320,7 +354,7 @@ pub(super) fn of_master(error: &RotationError, master_id: &str) -> Finding {
             startup::report::chain(error)
         ),
         format!(
-            "correct BOOTSTRAP_SECRET of the function, or what the secret holds, or leave it out: {master_id}"
+            "correct what that secret holds, or name another (`masterarn` of the secret, BOOTSTRAP_SECRET of the function): {master_id}"
         ),
     )
 }
@@ -331,6 +365,7 @@ pub(super) fn as_master(
     may_administer: Option<bool>,
     role: &RoleName,
     master: &RoleName,
+    alternates: bool,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     let administrator = "as an administrator of the database, run: ";
@@ -356,7 +391,7 @@ pub(super) fn as_master(
         ));
     }
     if may_administer == Some(false) {
-        findings.push(Finding::warning(
+        findings.push(of_masters(alternates)(
             "ADMIN_OPTION_MISSING",
             format!("the master user {} may not change the role's password: since PostgreSQL 16 that takes ADMIN OPTION on it", master.quoted()),
             format!("as the creator of the role or a superuser, run: {}", account::with_administrator(role, master)),

@@ -8,7 +8,7 @@ use aurora::account::Account;
 use secrets::{DatabaseSecret, Stage, Version};
 
 use super::Rotating;
-use crate::decide::Known;
+use crate::decide::{Known, RotationStrategy};
 use crate::error::RotationError;
 use crate::finding::Severity;
 use crate::preflight::{Subject, of_session};
@@ -29,6 +29,7 @@ impl Rotating<'_> {
             username: pending.username.clone(),
             host: target.host,
             dbname: target.dbname,
+            changes_own_password: self.config.strategy != Some(RotationStrategy::AlternatingUsers),
             next_rotation_in: None,
         };
         let found = of_session(read_only, account, encrypted, &subject);

@@ -9,6 +9,7 @@ fn subject() -> Subject {
         username: "ial_app".to_owned(),
         host: "db".to_owned(),
         dbname: "talks".to_owned(),
+        changes_own_password: true,
         next_rotation_in: Some(DAY),
     }
 }
@@ -204,6 +205,14 @@ fn what_a_session_shows_is_told_before_it_hurts() {
         |_, account| account.may_not_change_passwords = true,
         &[("PASSWORDS_RESTRICTED", "GRANT rds_password TO \"ial_app\"")],
     );
+    // With alternating users the master changes them.
+    let mut restricted = account();
+    restricted.may_not_change_passwords = true;
+    let others = Subject {
+        changes_own_password: false,
+        ..subject()
+    };
+    assert_eq!(of_session(false, &restricted, true, &others), []);
     check_session(
         |_, account| account.expires_in = Some(8 * DAY - 1),
         &[("ROLE_EXPIRES_SOON", "VALID UNTIL 'infinity'")],
@@ -226,8 +235,14 @@ fn what_a_session_shows_is_told_before_it_hurts() {
 fn what_the_master_sees_is_told_with_the_statement_that_repairs_it() {
     let role = RoleName::new("ial_app").unwrap();
     let master = RoleName::new("ial_admin").unwrap();
-    let missing = as_master(None, None, &role, &master);
+    let missing = as_master(None, None, &role, &master, true);
     check(&missing[0], "ROLE_MISSING", "turnkeep create-tables");
+    check(&no_master("app"), "NO_MASTER", "masterarn");
+    for (alternates, severity) in [(true, Severity::Error), (false, Severity::Warning)] {
+        let elsewhere = master_elsewhere("other", &subject(), alternates);
+        check(&elsewhere, "OTHER_HOST", "db");
+        assert_eq!(elsewhere.severity, severity);
+    }
 }
 
 #[test]
