@@ -20,6 +20,7 @@ mod meet;
 mod reader;
 mod set;
 
+use local::lambda::Invoked;
 use local::{FaultProxy, Flight, StackOptions, Stop};
 use serde_json::Value;
 use tempfile::NamedTempFile;
@@ -44,6 +45,13 @@ pub struct Between {
     pub lock: u64,
     /// The one to the commit.
     pub commit: u64,
+}
+
+/// Expects an invocation to have ended well, else shows what it answered.
+#[track_caller]
+fn went_well(invoked: &Invoked) {
+    let answer = String::from_utf8_lossy(&invoked.payload);
+    assert_eq!(invoked.function_error, None, "{answer}");
 }
 
 impl System {

@@ -3,6 +3,7 @@
 use local::Fault;
 use local::proxy::Flight;
 
+use super::went_well;
 use crate::system::{PATIENCE, ROTATION, System};
 
 #[tokio::test]
@@ -81,13 +82,7 @@ async fn s4_two_at_once_wait_for_each_other() {
     system.somebody_waits_for_a_lock().await;
     drop(stop);
     for call in [first, second] {
-        let invoked = call.await.unwrap();
-        assert_eq!(
-            invoked.function_error,
-            None,
-            "{}",
-            String::from_utf8_lossy(&invoked.payload)
-        );
+        went_well(&call.await.unwrap());
     }
     system.go_on(&token, &["testSecret", "finishSecret"]).await;
 }
@@ -227,13 +222,7 @@ async fn s7_a_server_that_takes_no_writes_is_left_for_another_or_named() {
     .await
     .unwrap();
     read_only("off").await;
-    let invoked = call.await.unwrap();
-    assert_eq!(
-        invoked.function_error,
-        None,
-        "{}",
-        String::from_utf8_lossy(&invoked.payload)
-    );
+    went_well(&call.await.unwrap());
     system.go_on(&token, &["testSecret", "finishSecret"]).await;
 }
 
