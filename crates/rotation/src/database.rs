@@ -8,6 +8,8 @@ use secrets::{DatabaseSecret, Ssl};
 use tokio::time::Instant;
 
 use crate::config::Config;
+use crate::error::RotationError;
+use crate::step::Progress;
 
 /// Name of our sessions in `pg_stat_activity`.
 const APPLICATION_NAME: &str = "secret-rotation";
@@ -84,7 +86,8 @@ impl Database {
         (now + self.budget).min(deadline.checked_sub(RESERVE).unwrap_or(now))
     }
 
-    /// Logs in, and tries again for as long as there is time and the failure may pass.
+    /// Logs in, and tries again for as long as there is time and the failure may pass. The login, its attempts and a refusal
+    /// are counted.
     ///
     /// # Errors
     /// What the server or the network said; a time-out only if nothing better was ever said.
@@ -94,14 +97,30 @@ impl Database {
         credentials: &Credentials,
         tls: Tls,
         deadline: Instant,
+        progress: &Progress,
     ) -> Result<Answer, LoginError> {
-        let attempts = Cell::default();
-        self.log_in_counted(target, credentials, tls, deadline, &attempts)
-            .await
+        count(&progress.logins);
+        let answer = self
+            .log_in_within(
+                target,
+                credentials,
+                tls,
+                self.connect_deadline(deadline),
+                &progress.login_attempts,
+            )
+            .await;
+        if let Ok(Answer::Refused(error)) = &answer {
+            tracing::debug!(
+                host = target.host,
+                sqlstate = error.sqlstate(),
+                "login refused"
+            );
+            count(&progress.refused_logins);
+        }
+        answer
     }
 
-    /// As [`Database::log_in`], and counts its attempts.
-    pub(crate) async fn log_in_counted(
+    async fn log_in_within(
         &self,
         target: &Target,
         credentials: &Credentials,
@@ -109,12 +128,11 @@ impl Database {
         deadline: Instant,
         attempts: &Cell<u32>,
     ) -> Result<Answer, LoginError> {
-        let deadline = self.connect_deadline(deadline);
         let mut pause = FIRST_PAUSE;
         let mut best: Option<LoginError> = None;
         loop {
             let attempt = (Instant::now() + ATTEMPT).min(deadline);
-            attempts.set(attempts.get() + 1);
+            count(attempts);
             let error = match aurora::log_in(
                 target,
                 credentials,
@@ -142,4 +160,14 @@ impl Database {
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
+}
+
+impl From<PlaintextRefused> for RotationError {
+    fn from(PlaintextRefused: PlaintextRefused) -> Self {
+        Self::PlaintextRefused
+    }
+}
+
+fn count(counter: &Cell<u32>) {
+    counter.set(counter.get() + 1);
 }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::audit;
 use crate::config::PasswordSource;
-use crate::database::{Answer, PlaintextRefused};
+use crate::database::Answer;
 use crate::decide::{MasterPlace, MasterValue, RotationStrategy};
 use crate::error::RotationError;
 use crate::finding::{Finding, Severity, line};
@@ -186,19 +186,12 @@ impl Preflight<'_> {
                 .map(|next| (next - audit::now()).whole_seconds()),
         };
         self.progress.doing.set("log in to the database");
-        self.progress.logins.set(self.progress.logins.get() + 1);
         let credentials = Credentials {
             username: secret.username.clone(),
             password: secret.password.clone(),
         };
         let answer = database
-            .log_in_counted(
-                &target,
-                &credentials,
-                tls,
-                self.deadline,
-                &self.progress.login_attempts,
-            )
+            .log_in(&target, &credentials, tls, self.deadline, self.progress)
             .await;
         match answer {
             Ok(Answer::Accepted(session)) => {
@@ -209,8 +202,6 @@ impl Preflight<'_> {
                 self.master(&subject, secret).await;
             }
             Ok(Answer::Refused(error)) => {
-                let refused = &self.progress.refused_logins;
-                refused.set(refused.get() + 1);
                 self.refused(description, &subject, &error).await;
                 self.master(&subject, secret).await;
             }
@@ -294,17 +285,14 @@ impl Preflight<'_> {
         if let MasterValue::Read(MasterPlace::Elsewhere { host }) = value {
             return Ok(vec![findings::master_elsewhere(&host, subject, alternates)]);
         }
-        let tls = database
-            .tls(master.ssl)
-            .map_err(|PlaintextRefused| RotationError::PlaintextRefused)?;
-        self.progress.logins.set(self.progress.logins.get() + 1);
+        let tls = database.tls(master.ssl)?;
         let session = match database
-            .log_in_counted(
+            .log_in(
                 &master.target,
                 &master.credentials,
                 tls,
                 self.deadline,
-                &self.progress.login_attempts,
+                self.progress,
             )
             .await?
         {

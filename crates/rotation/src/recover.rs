@@ -8,13 +8,13 @@ mod search;
 
 use std::fmt;
 
-use aurora::{Credentials, LoginError};
+use aurora::Credentials;
 use secrets::{DatabaseSecret, SecretDescription, SecretsError, SecretsManager, Stage, Version};
 use serde::{Deserialize, Serialize};
 use startup::metrics::Metrics;
 use tokio::time::Instant;
 
-use crate::database::{Answer, Database, PlaintextRefused};
+use crate::database::{Answer, Database};
 use crate::decide::{Login, Value};
 use crate::error::RotationError;
 use crate::step::Progress;
@@ -199,32 +199,18 @@ impl Recovering<'_> {
     }
 
     async fn log_in(&self, secret: &DatabaseSecret) -> Result<Login, RotationError> {
-        let tls = self
-            .database
-            .tls(secret.ssl)
-            .map_err(|PlaintextRefused| RotationError::PlaintextRefused)?;
+        let tls = self.database.tls(secret.ssl)?;
         let credentials = Credentials {
             username: secret.username.clone(),
             password: secret.password.clone(),
         };
         let target = self.database.target(secret);
-        self.progress.logins.set(self.progress.logins.get() + 1);
         let answer = self
             .database
-            .log_in_counted(
-                &target,
-                &credentials,
-                tls,
-                self.deadline,
-                &self.progress.login_attempts,
-            )
+            .log_in(&target, &credentials, tls, self.deadline, self.progress)
             .await?;
-        let session = match answer {
-            Answer::Accepted(session) => session,
-            Answer::Refused(error) => {
-                self.refused(&error);
-                return Ok(Login::Refused);
-            }
+        let Answer::Accepted(session) = answer else {
+            return Ok(Login::Refused);
         };
         // A reader that lags behind still accepts what the writer has forgotten.
         let read_only = aurora::server::is_read_only(&session.client)
@@ -237,13 +223,6 @@ impl Recovering<'_> {
             return Err(RecoverError::ReadOnly(target.host).into());
         }
         Ok(Login::Accepted)
-    }
-
-    fn refused(&self, error: &LoginError) {
-        tracing::debug!(sqlstate = error.sqlstate(), "login refused");
-        self.progress
-            .refused_logins
-            .set(self.progress.refused_logins.get() + 1);
     }
 
     fn report(

@@ -18,7 +18,7 @@ use secrets::{DatabaseSecret, SdkConfig, SecretsError, SecretsManager, Ssl, Stag
 use tokio::time::Instant;
 
 use crate::config::{Config, PasswordSource};
-use crate::database::{Answer, Database, PlaintextRefused};
+use crate::database::{Answer, Database};
 use crate::decide::{
     Action, Done, Known, Labels, Login, Probe, Refusal, Replicas, Store, Value, decide,
 };
@@ -242,39 +242,21 @@ impl Rotating<'_> {
         })
     }
 
-    /// Logs in, and counts it; `None` if that is refused.
+    /// Logs in, and keeps the reason if that is refused.
     async fn log_in_at(
         &mut self,
         target: &Target,
         credentials: &Credentials,
         ssl: Ssl,
     ) -> Result<Option<Session>, RotationError> {
-        let tls = self
-            .database
-            .tls(ssl)
-            .map_err(|PlaintextRefused| RotationError::PlaintextRefused)?;
-        self.progress.logins.set(self.progress.logins.get() + 1);
+        let tls = self.database.tls(ssl)?;
         match self
             .database
-            .log_in_counted(
-                target,
-                credentials,
-                tls,
-                self.deadline,
-                &self.progress.login_attempts,
-            )
+            .log_in(target, credentials, tls, self.deadline, self.progress)
             .await?
         {
             Answer::Accepted(session) => Ok(Some(session)),
             Answer::Refused(error) => {
-                tracing::debug!(
-                    host = target.host,
-                    sqlstate = error.sqlstate(),
-                    "login refused"
-                );
-                self.progress
-                    .refused_logins
-                    .set(self.progress.refused_logins.get() + 1);
                 self.refused = Some(error);
                 Ok(None)
             }

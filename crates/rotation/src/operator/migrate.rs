@@ -85,19 +85,13 @@ pub(crate) async fn migrate(
     };
     let target = target(config, &application, master.as_ref())?;
     progress.doing.set("log in to the database");
-    progress.logins.set(progress.logins.get() + 1);
     let acting = credentials(master.as_ref().unwrap_or(&application));
     let mut session = match database
-        .log_in(&target, &acting, database.default_tls(), deadline)
+        .log_in(&target, &acting, database.default_tls(), deadline, progress)
         .await?
     {
         Answer::Accepted(session) => session,
-        Answer::Refused(error) => {
-            progress
-                .refused_logins
-                .set(progress.refused_logins.get() + 1);
-            return Err(error.into());
-        }
+        Answer::Refused(error) => return Err(error.into()),
     };
     progress.doing.set("set up the database");
     let setup = Setup {

@@ -8,7 +8,6 @@ use secrets::{DatabaseSecret, Stage};
 use tokio::time::Instant;
 
 use super::{Acting, Rotating, Veto};
-use crate::database::PlaintextRefused;
 use crate::decide::{Known, Login, MasterValue, Refusal, RotationStrategy};
 use crate::error::RotationError;
 use crate::master::Masters;
@@ -95,10 +94,7 @@ impl Rotating<'_> {
     ) -> Result<(), RotationError> {
         let acting = Acting::Master(stage);
         let (target, application, ssl) = self.way_in(&Acting::Labelled(Stage::Current), known)?;
-        let tls = self
-            .database
-            .tls(ssl)
-            .map_err(|PlaintextRefused| RotationError::PlaintextRefused)?;
+        let tls = self.database.tls(ssl)?;
         let mut session = match self.session.take() {
             Some((whose, session)) if whose == acting => session,
             _ => {
