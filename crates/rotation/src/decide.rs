@@ -15,6 +15,7 @@ mod orphan;
 mod reader;
 mod refusal;
 mod replicas;
+mod walk;
 
 use secrets::{DatabaseSecret, Stage};
 
@@ -28,6 +29,7 @@ pub use reader::ReaderAnswer;
 pub use refusal::Refusal;
 pub(crate) use refusal::start_over;
 pub use replicas::Replicas;
+pub use walk::{Next, Origin, Walk};
 
 /// How often a version that exists is read again because the service does not show it yet.
 const READS: u32 = 4;

@@ -24,7 +24,6 @@ use crate::finding::{Finding, Severity, line};
 use crate::handler::Rotation;
 use crate::master::Masters;
 use crate::operator;
-use crate::recover::Search;
 use crate::step::Progress;
 
 pub(crate) use findings::{Subject, of_session};
@@ -227,8 +226,8 @@ impl Preflight<'_> {
             self.deadline,
             self.progress,
         );
-        let mut search = Search::new(&description.versions, recovering.logins_allowed);
-        let accepted = recovering.search(&mut search).await.ok();
+        let accepted = recovering.search(description).await.ok();
+        let accepted = accepted.map(|(version_id, _)| version_id);
         self.add(findings::of_refusal(error, subject, accepted.as_deref()));
     }
 

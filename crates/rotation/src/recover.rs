@@ -1,7 +1,7 @@
 //! Making the version current that the database accepts: the operator's step `recover`.
 //!
 //! Labels and database part where a rotation is cancelled or a label is taken off behind `setSecret`, and where a database
-//! is restored from a snapshot. [`Search`] decides which versions are tried and in which order; `run` carries it out and
+//! is restored from a snapshot. [`Walk`] decides which versions are tried and in which order; `run` carries it out and
 //! moves `AWSCURRENT` to the one that opens the database. No password is changed, and where none is accepted, no label.
 
 mod search;
@@ -15,11 +15,11 @@ use startup::metrics::Metrics;
 use tokio::time::Instant;
 
 use crate::database::{Answer, Database};
-use crate::decide::{Login, Value};
+use crate::decide::{Listing, Login, Next, Origin, Value, Walk};
 use crate::error::RotationError;
 use crate::step::Progress;
 
-pub use search::{Fruitless, Next, Origin, Search};
+pub use search::Fruitless;
 
 /// How often the search starts anew because somebody else moves `AWSCURRENT` meanwhile.
 const MOVES: u32 = 3;
@@ -115,9 +115,8 @@ impl Recovering<'_> {
         for _ in 0..MOVES {
             self.progress.doing.set("read the labels");
             let description = self.api().describe(self.secret_id).await?;
-            let mut search = Search::new(&description.versions, self.logins_allowed);
-            let version_id = self.search(&mut search).await?;
-            let report = self.report(&description, &search, version_id);
+            let (version_id, origin) = self.search(&description).await?;
+            let report = self.report(&description, version_id, origin);
             if report.current == Current::Kept || self.dry_run {
                 return Ok(report);
             }
@@ -143,42 +142,59 @@ impl Recovering<'_> {
         self.secrets
     }
 
-    /// Returns the version that the database accepts.
-    pub(crate) async fn search(&self, search: &mut Search) -> Result<String, RotationError> {
+    /// Returns the version that the database accepts, and where it was found.
+    pub(crate) async fn search(
+        &self,
+        description: &SecretDescription,
+    ) -> Result<(String, Origin), RotationError> {
+        let mut walk = Walk::new(self.logins_allowed).with_labels(&description.versions);
         loop {
-            match search.next() {
+            match search::next(&walk) {
                 Next::Read(version_id) => {
                     self.progress.doing.set("read the secret");
                     let value = self.read(&version_id).await?;
-                    search.read(&version_id, value);
+                    walk.read(&version_id, value);
                 }
                 Next::LogIn(version_id) => {
                     self.progress.doing.set("log in to the database");
-                    if let Some(secret) = search.secret(&version_id) {
+                    if let Some(secret) = walk.secret(&version_id) {
                         let login = self.log_in(secret).await?;
-                        search.logged_in(&version_id, login);
+                        walk.logged_in(&version_id, login);
                     }
                 }
                 Next::List => {
                     self.progress.doing.set("list the versions");
-                    match self.api().versions(self.secret_id, true).await {
-                        Ok(versions) => search.listed(Some(&versions)),
-                        Err(SecretsError::AccessDenied(_)) => search.listed(None),
-                        Err(error) => return Err(error.into()),
-                    }
+                    walk.listed(self.list().await?);
                 }
-                Next::Accepted(version_id) => return Ok(version_id),
-                Next::Nothing(fruitless) if fruitless.login.is_none() => {
-                    return Err(RecoverError::NoUsableVersion(self.secret_id.to_owned()).into());
+                Next::Accepted(version_id) => {
+                    let origin = walk.origin(&version_id).unwrap_or(Origin::Unlabelled);
+                    return Ok((version_id, origin));
                 }
-                Next::Nothing(fruitless) => {
-                    return Err(RecoverError::NothingAccepted {
-                        secret_id: self.secret_id.to_owned(),
-                        fruitless,
+                Next::Nothing(search) => {
+                    let secret_id = self.secret_id.to_owned();
+                    let fruitless = Fruitless::of(&walk, search);
+                    return Err(match fruitless.login {
+                        None => RecoverError::NoUsableVersion(secret_id),
+                        Some(_) => RecoverError::NothingAccepted {
+                            secret_id,
+                            fruitless,
+                        },
                     }
                     .into());
                 }
             }
+        }
+    }
+
+    /// Lists all versions: the walk leaves out those that it has tried by their label.
+    async fn list(&self) -> Result<Listing, SecretsError> {
+        match self.api().versions(self.secret_id, true).await {
+            Ok(versions) => {
+                let ids = versions.into_iter().map(|version| version.version_id);
+                Ok(Listing::Versions(ids.collect()))
+            }
+            Err(SecretsError::AccessDenied(_)) => Ok(Listing::Denied),
+            Err(error) => Err(error),
         }
     }
 
@@ -228,11 +244,10 @@ impl Recovering<'_> {
     fn report(
         &self,
         description: &SecretDescription,
-        search: &Search,
         version_id: String,
+        origin: Origin,
     ) -> Report {
         let current_before = description.version_with(Stage::Current).map(str::to_owned);
-        let found = search.origin(&version_id);
         Report {
             dry_run: self.dry_run,
             secret_arn: description.arn.clone(),
@@ -242,7 +257,7 @@ impl Recovering<'_> {
                 Current::Moved
             },
             next: next(description, &version_id),
-            found: found.map_or_else(String::new, |origin| origin.to_string()),
+            found: origin.to_string(),
             version_id,
             current_before,
             refused_logins: self.progress.refused_logins.get(),

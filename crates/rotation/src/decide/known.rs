@@ -5,9 +5,10 @@ use secrets::{DatabaseSecret, SecretDescription, Stage};
 use super::Action;
 use super::alternating::RotationStrategy;
 use super::master::{Expected, Master, MasterValue};
-use super::orphan::{Listing, Orphans};
+use super::orphan::Listing;
 use super::reader::{Reader, ReaderAnswer};
 use super::replicas::Replicas;
+use super::walk::Walk;
 
 /// What an invocation has learnt so far. The methods add an action's outcome.
 #[derive(Clone, Debug)]
@@ -30,7 +31,8 @@ pub struct Known {
     pub(super) logins: Logins,
     /// The pending version was refused, and tried once more after all others.
     pub(super) pending_tried_again: bool,
-    pub(super) orphans: Orphans,
+    /// The versions without a label.
+    pub(super) orphans: Walk,
     pub(super) master: Master,
     pub(super) change_forbidden: bool,
     pub(super) changes_unknown: u32,
@@ -163,7 +165,7 @@ impl Known {
             store: None,
             logins: Logins::default(),
             pending_tried_again: false,
-            orphans: Orphans::default(),
+            orphans: Walk::default(),
             master: Master::default(),
             change_forbidden: false,
             changes_unknown: 0,
@@ -180,7 +182,7 @@ impl Known {
     /// Lets the search among versions without a label take this many logins; without it there is no search.
     #[must_use]
     pub fn with_recovery(mut self, logins: u32) -> Self {
-        self.orphans.logins_allowed = logins;
+        self.orphans = Walk::new(logins);
         self
     }
 
@@ -254,7 +256,7 @@ impl Known {
 
     /// Adds what listing the versions brought.
     pub fn listed(&mut self, listing: Listing) {
-        self.orphans.listing = Some(listing);
+        self.orphans.listed(listing);
     }
 
     /// Adds what reading a version by its id brought.

@@ -8,7 +8,8 @@ use std::fmt;
 
 use secrets::{DatabaseSecret, Stage, VersionInfo};
 
-use super::{Action, Known, Login, Refusal, Value, is_same_login};
+use super::walk::Next;
+use super::{Action, Known, Refusal, Value, is_same_login};
 
 /// What listing the versions brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,21 +36,6 @@ pub enum Search {
     },
 }
 
-/// What is known of the versions without a label.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Orphans {
-    pub(super) logins_allowed: u32,
-    pub(super) listing: Option<Listing>,
-    seen: Vec<Orphan>,
-}
-
-#[derive(Clone, Debug)]
-struct Orphan {
-    id: String,
-    value: Value,
-    login: Option<Login>,
-}
-
 impl Listing {
     /// Those of a secret's versions, newest first, that neither one of AWS's labels names nor the event.
     ///
@@ -64,100 +50,22 @@ impl Listing {
     }
 }
 
-impl Orphans {
-    pub(super) fn read(&mut self, id: &str, value: Value) {
-        self.seen.push(Orphan {
-            id: id.to_owned(),
-            value,
-            login: None,
-        });
-    }
-
-    pub(super) fn logged_in(&mut self, id: &str, login: Login) {
-        if let Some(orphan) = self.seen.iter_mut().find(|orphan| orphan.id == id) {
-            orphan.login = Some(login);
-        }
-    }
-
-    pub(super) fn forget_logins(&mut self) {
-        for orphan in &mut self.seen {
-            orphan.login = None;
-        }
-    }
-
-    pub(super) fn secret(&self, id: &str) -> Option<&DatabaseSecret> {
-        match &self.orphan(id)?.value {
-            Value::Read(secret) => Some(secret),
-            Value::Unread | Value::Absent => None,
-        }
-    }
-
-    fn orphan(&self, id: &str) -> Option<&Orphan> {
-        self.seen.iter().find(|orphan| orphan.id == id)
-    }
-
-    fn logins(&self) -> u32 {
-        let tried = self.seen.iter().filter(|orphan| orphan.login.is_some());
-        u32::try_from(tried.count()).unwrap_or(u32::MAX)
-    }
-
-    /// Whether the database has refused this password already, under another id.
-    fn was_refused(&self, secret: &DatabaseSecret) -> bool {
-        let refused = self
-            .seen
-            .iter()
-            .filter(|orphan| orphan.login == Some(Login::Refused));
-        refused
-            .filter_map(|orphan| self.secret(&orphan.id))
-            .any(|tried| tried.has_password_of(secret))
-    }
-}
-
 /// Decides what the search does next. The database has refused the versions that have labels.
 pub(super) fn search(known: &Known, pending: &DatabaseSecret) -> Action {
-    let orphans = &known.orphans;
-    let refuse = |search| Action::Refuse(Refusal::PasswordUnknown(search));
-    if orphans.logins_allowed == 0 {
-        return refuse(Search::Off);
-    }
-    let versions = match &orphans.listing {
-        None => return Action::List,
-        Some(Listing::Denied) => return refuse(Search::Denied),
-        Some(Listing::Versions(versions)) => versions,
-    };
     let labelled = [&known.current, &known.previous, &known.pending];
-    let logins = orphans.logins();
-    for id in versions {
-        let exhausted = logins >= orphans.logins_allowed;
-        let Some(orphan) = orphans.orphan(id) else {
-            if exhausted {
-                break;
-            }
-            return Action::ReadVersion(id.clone());
-        };
-        let Value::Read(secret) = &orphan.value else {
-            continue;
-        };
-        match orphan.login {
-            Some(Login::Accepted) => return Action::Recover(id.clone()),
-            Some(Login::Refused) => {}
-            None => {
-                let is_labelled = labelled.iter().any(
-                    |value| matches!(value, Value::Read(tried) if tried.has_password_of(secret)),
-                );
-                // A refused login is an entry in the server's log, and perhaps a step towards a lock.
-                let worth_a_login =
-                    is_same_login(secret, pending) && !is_labelled && !orphans.was_refused(secret);
-                if worth_a_login && !exhausted {
-                    return Action::LogInVersion(id.clone());
-                }
-            }
-        }
+    let next = known.orphans.next(|secret| {
+        let is_labelled = labelled
+            .iter()
+            .any(|value| matches!(value, Value::Read(tried) if tried.has_password_of(secret)));
+        is_same_login(secret, pending) && !is_labelled
+    });
+    match next {
+        Next::List => Action::List,
+        Next::Read(id) => Action::ReadVersion(id),
+        Next::LogIn(id) => Action::LogInVersion(id),
+        Next::Accepted(id) => Action::Recover(id),
+        Next::Nothing(search) => Action::Refuse(Refusal::PasswordUnknown(search)),
     }
-    refuse(Search::Fruitless {
-        logins,
-        versions: versions.len(),
-    })
 }
 
 impl fmt::Display for Search {
@@ -180,7 +88,7 @@ impl fmt::Display for Search {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::{Change, Labels, Standing, decide};
+    use crate::decide::{Change, Labels, Login, Standing, decide};
 
     fn of(username: &str, host: &str, password: &str) -> Value {
         let json = format!(
