@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use aurora::verifier::PasswordEncryption;
 use aurora::{Tls, Trust};
-use secrets::{DocumentError, PasswordRules, PasswordSettings};
+use secrets::{DatabaseSecret, DocumentError, PasswordRules, PasswordSettings, SecretDescription};
 use startup::config::{ConfigError, Reader};
 use startup::environment::{self, Environment};
 use startup::https::HttpsRoots;
 
-use crate::decide::{Expected, RotationStrategy};
+use crate::decide::{self, Expected, Refusal, RotationStrategy};
 
 const DEFAULT_CONNECT_BUDGET: Duration = Duration::from_secs(8);
 const CONNECT_BUDGET_SECONDS: std::ops::RangeInclusive<u64> = 1..=900;
@@ -81,6 +81,16 @@ impl Config {
     pub(crate) fn is_other_secret(&self, arn: &str, name: &str) -> bool {
         let configured = self.secret.as_deref();
         configured.is_some_and(|configured| configured != arn && configured != name)
+    }
+
+    /// Why a step about this secret, of which `read` was read, is refused before any login.
+    pub(crate) fn stranger(
+        &self,
+        secret: &SecretDescription,
+        read: Option<&DatabaseSecret>,
+    ) -> Option<Refusal> {
+        let other_secret = self.is_other_secret(&secret.arn, &secret.name);
+        decide::stranger(self.expected.as_ref(), other_secret, read)
     }
 
     /// Reads the configuration, and the file of `DB_CA_BUNDLE`.
@@ -284,8 +294,19 @@ mod tests {
             assert_eq!(master(variables), None, "{}", all[left_out].0);
         }
         let config = Config::from_environment(&Environment::from(all)).unwrap();
-        assert!(!config.is_other_secret("arn:app-secret", "app-secret"));
-        assert!(config.is_other_secret("arn:other", "other"));
+        let stranger = |name: &str, read: &str| {
+            let mut secret = SecretDescription::default();
+            secret.name = name.to_owned();
+            let read = DatabaseSecret::parse(&read.to_owned().into()).ok();
+            config.stranger(&secret, read.as_ref())
+        };
+        let refused = |what| Some(Refusal::NotExpected(what));
+        let own = r#"{"engine":"postgres","host":"db","username":"app","password":"p","masterarn":"arn:master"}"#;
+        assert_eq!(stranger("app-secret", ""), None);
+        assert_eq!(stranger("app-secret", own), None);
+        assert_eq!(stranger("other", own), refused("ARN"));
+        let edited = own.replace(r#""app""#, r#""somebody""#);
+        assert_eq!(stranger("app-secret", &edited), refused("username"));
     }
 
     #[test]

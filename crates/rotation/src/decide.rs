@@ -23,6 +23,7 @@ use known::Reached;
 
 pub use alternating::RotationStrategy;
 pub use known::{Change, Known, Labels, Login, Move, Probe, Standing, Store, Value};
+pub(crate) use master::stranger;
 pub use master::{Expected, MasterPlace, MasterValue};
 pub use orphan::{Listing, Search};
 pub use reader::ReaderAnswer;
@@ -128,7 +129,9 @@ pub fn decide(step: &str, known: &Known) -> Action {
         Ok(false) => return Action::Done(Done::AlreadyCurrent),
         Err(refusal) => return Action::Refuse(refusal),
     }
-    if let Some(refusal) = master::stranger(known) {
+    let read = [Stage::Current, Stage::Pending].into_iter();
+    let read = read.filter_map(|stage| known.secret(stage));
+    if let Some(refusal) = stranger(known.expected.as_ref(), known.other_secret, read) {
         return Action::Refuse(refusal);
     }
     let next = match Step::parse(step) {

@@ -64,13 +64,13 @@ pub(crate) async fn recover(
     deadline: Instant,
     progress: &Progress,
 ) -> Result<Reply, RotationError> {
-    let recovering = recovering(
+    let recovering = Recovering {
         rotation,
-        &event.secret_id,
-        event.dry_run,
+        secret_id: &event.secret_id,
+        dry_run: event.dry_run,
         deadline,
         progress,
-    );
+    };
     recovering.run().await.map(Reply::Recovered)
 }
 
@@ -82,25 +82,6 @@ pub(crate) async fn preflight(
     progress: &Progress,
 ) -> Reply {
     Reply::Looked(preflight::run(rotation, &event.secret_id, deadline, progress).await)
-}
-
-/// A recovery of a secret with what this function has.
-pub(crate) fn recovering<'a>(
-    rotation: &'a Rotation,
-    secret_id: &'a str,
-    dry_run: bool,
-    deadline: Instant,
-    progress: &'a Progress,
-) -> Recovering<'a> {
-    Recovering {
-        secrets: &rotation.secrets,
-        database: &rotation.database,
-        secret_id,
-        logins_allowed: rotation.config.recovery_versions,
-        dry_run,
-        deadline,
-        progress,
-    }
 }
 
 impl Reply {

@@ -23,7 +23,7 @@ use crate::error::RotationError;
 use crate::finding::{Finding, Severity, line};
 use crate::handler::Rotation;
 use crate::master::Masters;
-use crate::operator;
+use crate::recover::Recovering;
 use crate::step::Progress;
 
 pub(crate) use findings::{Subject, of_session};
@@ -93,6 +93,10 @@ impl Preflight<'_> {
                 return;
             }
         };
+        if self.is_stranger(&description, None) {
+            self.skip(&[SECRET, DATABASE]);
+            return;
+        }
         let labels = audit::audit(&description, None, audit::now());
         self.report.findings.extend(of_labels(labels.findings));
         if description.deleted_at.is_some() {
@@ -115,6 +119,19 @@ impl Preflight<'_> {
             return;
         };
         self.database(&description, &secret).await;
+    }
+
+    /// Whether every step of the function refuses this secret, of which `read` was read.
+    fn is_stranger(
+        &mut self,
+        description: &SecretDescription,
+        read: Option<&DatabaseSecret>,
+    ) -> bool {
+        let refusal = self.rotation.config.stranger(description, read);
+        if let Some(refusal) = &refusal {
+            self.add(findings::not_expected(refusal, &self.report.secret_id));
+        }
+        refusal.is_some()
     }
 
     /// Whether `createSecret` would get a password.
@@ -166,6 +183,10 @@ impl Preflight<'_> {
 
     /// Logs in as a rotation does, and looks at the server and the role.
     async fn database(&mut self, description: &SecretDescription, secret: &DatabaseSecret) {
+        if self.is_stranger(description, Some(secret)) {
+            self.skip(&[DATABASE]);
+            return;
+        }
         let database = &self.rotation.database;
         let Ok(tls) = database.tls(secret.ssl) else {
             self.add(findings::plaintext_refused(&self.report.secret_id));
@@ -219,13 +240,13 @@ impl Preflight<'_> {
         subject: &Subject,
         error: &LoginError,
     ) {
-        let recovering = operator::recovering(
-            self.rotation,
-            &subject.secret_id,
-            true,
-            self.deadline,
-            self.progress,
-        );
+        let recovering = Recovering {
+            rotation: self.rotation,
+            secret_id: &subject.secret_id,
+            dry_run: true,
+            deadline: self.deadline,
+            progress: self.progress,
+        };
         let accepted = recovering.search(description).await.ok();
         let accepted = accepted.map(|(version_id, _)| version_id);
         self.add(findings::of_refusal(error, subject, accepted.as_deref()));

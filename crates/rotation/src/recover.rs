@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 use startup::metrics::Metrics;
 use tokio::time::Instant;
 
-use crate::database::{Answer, Database};
+use crate::database::Answer;
 use crate::decide::{Listing, Login, Next, Origin, Value, Walk};
 use crate::error::RotationError;
+use crate::handler::Rotation;
 use crate::step::Progress;
 
 pub use search::Fruitless;
@@ -99,10 +100,8 @@ impl RecoverError {
 
 /// What a recovery works with.
 pub(crate) struct Recovering<'a> {
-    pub(crate) secrets: &'a SecretsManager,
-    pub(crate) database: &'a Database,
+    pub(crate) rotation: &'a Rotation,
     pub(crate) secret_id: &'a str,
-    pub(crate) logins_allowed: u32,
     pub(crate) dry_run: bool,
     pub(crate) deadline: Instant,
     pub(crate) progress: &'a Progress,
@@ -139,7 +138,7 @@ impl Recovering<'_> {
     fn api(&self) -> &SecretsManager {
         let calls = &self.progress.api_calls;
         calls.set(calls.get() + 1);
-        self.secrets
+        &self.rotation.secrets
     }
 
     /// Returns the version that the database accepts, and where it was found.
@@ -147,7 +146,9 @@ impl Recovering<'_> {
         &self,
         description: &SecretDescription,
     ) -> Result<(String, Origin), RotationError> {
-        let mut walk = Walk::new(self.logins_allowed).with_labels(&description.versions);
+        self.expect(description, None)?;
+        let logins_allowed = self.rotation.config.recovery_versions;
+        let mut walk = Walk::new(logins_allowed).with_labels(&description.versions);
         loop {
             match search::next(&walk) {
                 Next::Read(version_id) => {
@@ -156,6 +157,7 @@ impl Recovering<'_> {
                     walk.read(&version_id, value);
                 }
                 Next::LogIn(version_id) => {
+                    self.expect(description, walk.first_secret())?;
                     self.progress.doing.set("log in to the database");
                     if let Some(secret) = walk.secret(&version_id) {
                         let login = self.log_in(secret).await?;
@@ -183,6 +185,23 @@ impl Recovering<'_> {
                     .into());
                 }
             }
+        }
+    }
+
+    /// Where the master may set up a database, the function logs in for no other application.
+    fn expect(
+        &self,
+        description: &SecretDescription,
+        read: Option<&DatabaseSecret>,
+    ) -> Result<(), RotationError> {
+        match self.rotation.config.stranger(description, read) {
+            None => Ok(()),
+            Some(refusal) => Err(RotationError::Refused {
+                refusal,
+                secret_id: self.secret_id.to_owned(),
+                version_id: String::new(),
+                login: None,
+            }),
         }
     }
 
@@ -215,14 +234,14 @@ impl Recovering<'_> {
     }
 
     async fn log_in(&self, secret: &DatabaseSecret) -> Result<Login, RotationError> {
-        let tls = self.database.tls(secret.ssl)?;
+        let database = &self.rotation.database;
+        let tls = database.tls(secret.ssl)?;
         let credentials = Credentials {
             username: secret.username.clone(),
             password: secret.password.clone(),
         };
-        let target = self.database.target(secret);
-        let answer = self
-            .database
+        let target = database.target(secret);
+        let answer = database
             .log_in(&target, &credentials, tls, self.deadline, self.progress)
             .await?;
         let Answer::Accepted(session) = answer else {
@@ -352,87 +371,4 @@ impl fmt::Display for Report {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn description(enabled: Option<bool>, versions: &[(&str, &str)]) -> SecretDescription {
-        let mut description = SecretDescription::default();
-        description.arn = "arn:app".to_owned();
-        description.rotation_enabled = enabled;
-        description.rotation_function_arn = enabled.map(|_| "arn:function".to_owned());
-        let versions = versions.iter();
-        let versions = versions.map(|(id, label)| ((*id).to_owned(), vec![(*label).to_owned()]));
-        description.versions = versions.collect();
-        description
-    }
-
-    #[track_caller]
-    fn check_next(enabled: Option<bool>, pending: Option<&str>, expected: Option<&str>) {
-        let labels: Vec<_> = pending.map(|id| (id, "AWSPENDING")).into_iter().collect();
-        let found = next(&description(enabled, &labels), "v2");
-        match expected {
-            Some(part) => assert!(
-                found.as_ref().is_some_and(|next| next.contains(part)),
-                "{found:?}"
-            ),
-            None => assert_eq!(found, None),
-        }
-    }
-
-    #[test]
-    fn what_is_left_to_do_is_named() {
-        check_next(Some(true), None, None);
-        check_next(None, None, None);
-        check_next(Some(true), Some("v2"), None);
-        check_next(Some(true), Some("v3"), Some("--client-request-token v3"));
-        check_next(Some(false), Some("v3"), Some("--client-request-token v3"));
-        check_next(
-            Some(false),
-            Some("v2"),
-            Some("--function arn:function --wait"),
-        );
-    }
-
-    #[test]
-    fn what_was_tried_in_vain_is_told_with_the_repair() {
-        let error = |fruitless| RecoverError::NothingAccepted {
-            secret_id: "app".to_owned(),
-            fruitless,
-        };
-        let fruitless = Fruitless {
-            login: Some(("ial_app".to_owned(), "db".to_owned())),
-            refused: 3,
-            unlabelled: Some(0),
-        };
-        insta::assert_snapshot!(error(fruitless.clone()), @"no label was moved, because the database refuses every version that was tried for user `ial_app` on db (3 refused login(s); 0 version(s) have no label); have the master user set it to what the current version holds: turnkeep create-tables --secret app --master-secret ID; an expired role, or one that may not log in, refuses every password: turnkeep preflight --secret app");
-        let denied = Fruitless {
-            unlabelled: None,
-            ..fruitless
-        };
-        assert!(error(denied).to_string().contains("may not be listed"));
-    }
-
-    #[test]
-    fn it_reads_as_json_and_as_a_line() {
-        let report = Report {
-            dry_run: false,
-            secret_arn: "arn:app".to_owned(),
-            current: Current::Moved,
-            version_id: "v3".to_owned(),
-            found: "AWSPENDING".to_owned(),
-            current_before: Some("v2".to_owned()),
-            refused_logins: 1,
-            next: None,
-        };
-        let json = serde_json::to_string(&report).unwrap();
-        assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
-        insta::assert_snapshot!(json, @r#"{"dry_run":false,"secret_arn":"arn:app","current":"moved","version_id":"v3","found":"AWSPENDING","current_before":"v2","refused_logins":1,"next":null}"#);
-        insta::assert_snapshot!(report, @"the database accepts version v3 (AWSPENDING), which was made current; refused logins before: 1");
-        assert_eq!(report.outcome(), "recovered");
-        let planned = Report {
-            dry_run: true,
-            ..report
-        };
-        assert_eq!(planned.outcome(), "planned");
-    }
-}
+mod tests;

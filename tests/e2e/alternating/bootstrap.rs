@@ -8,6 +8,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::capture::turn;
+use crate::operator::found;
 use crate::system::{ROTATION, SECRET, System};
 
 impl System {
@@ -233,6 +234,19 @@ async fn hostile_events_are_refused_before_any_connection() {
         json!({"Step": "migrate", "SecretId": SECRET, "MasterSecretId": foreign_arn}),
     ] {
         system.refused(ROTATION, &event).await;
+    }
+    // The operator's steps that log in, for that secret and for one that was edited.
+    let mut edited = system.new_secret();
+    edited["username"] = json!("somebody");
+    system.put(SECRET, "AWSCURRENT", &edited).await;
+    for (secret_id, what) in [(foreign_arn.as_str(), "ARN"), (SECRET, "username")] {
+        let order = |step: &str| json!({"Step": step, "SecretId": secret_id});
+        let (code, message) = system.refused(ROTATION, &order("recover")).await;
+        assert_eq!(code, "NOT_EXPECTED", "{message}");
+        assert!(message.ends_with(what), "{message}");
+        let report = system.ordered(&order("preflight")).await;
+        assert!(found(&report).contains(&"NOT_EXPECTED"), "{report}");
+        assert!(!report["unchecked"].as_array().unwrap().is_empty());
     }
     assert!(events.len() + 2 >= 12);
     assert_eq!(proxy.counters().accepted, 0);

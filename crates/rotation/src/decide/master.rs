@@ -2,7 +2,7 @@
 
 use secrets::{DatabaseSecret, Stage, alternate_username};
 
-use super::{Action, First, Known, Login, Refusal, Value};
+use super::{Action, First, Known, Login, Refusal};
 
 /// The application that the master may work for without a login as its user, as the configuration names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,17 +124,25 @@ pub(super) fn repair(known: &Known, current: &DatabaseSecret, otherwise: Refusal
 }
 
 /// Where the master may set up a database, what does not belong to its application is refused before any login.
-pub(super) fn stranger(known: &Known) -> Option<Refusal> {
-    let expected = known.expected.as_ref()?;
+///
+/// `other_secret` is whether the event is about another secret than the configured one, `read` what was read of it.
+pub(crate) fn stranger<'a>(
+    expected: Option<&Expected>,
+    other_secret: bool,
+    read: impl IntoIterator<Item = &'a DatabaseSecret>,
+) -> Option<Refusal> {
+    let expected = expected?;
     let master = expected.master.as_ref()?;
-    let read = [&known.current, &known.pending].into_iter();
-    let differs = read.filter_map(|value| match value {
-        Value::Read(secret) if !expected.is_at(secret) => Some("host"),
-        Value::Read(secret) if !expected.is_user(secret) => Some("username"),
-        Value::Read(secret) if secret.masterarn.as_ref() != Some(master) => Some("masterarn"),
-        Value::Read(_) | Value::Unread | Value::Absent => None,
+    let differs = read.into_iter().filter_map(|secret| {
+        if !expected.is_at(secret) {
+            Some("host")
+        } else if !expected.is_user(secret) {
+            Some("username")
+        } else {
+            (secret.masterarn.as_ref() != Some(master)).then_some("masterarn")
+        }
     });
-    let other_secret = known.other_secret.then_some("ARN");
+    let other_secret = other_secret.then_some("ARN");
     let what = other_secret.into_iter().chain(differs).next()?;
     Some(Refusal::NotExpected(what))
 }

@@ -7,6 +7,7 @@ use aurora::role::{RoleFacts, RoleName};
 use aurora::{LoginError, Waiting};
 use secrets::{DatabaseSecret, DocumentError, SecretsError};
 
+use crate::decide::Refusal;
 use crate::error::RotationError;
 use crate::finding::Finding;
 use crate::recover;
@@ -132,6 +133,15 @@ pub(super) fn of_document(
         ));
     }
     findings
+}
+
+/// Every step of the function refuses this secret, before any login.
+pub(super) fn not_expected(refusal: &Refusal, secret_id: &str) -> Finding {
+    Finding::error(
+        refusal.code(),
+        refusal.message(secret_id, ""),
+        "name the secret that the function is configured for, or correct those variables of the function",
+    )
 }
 
 /// The secret forbids TLS, and the function demands it.
