@@ -14,6 +14,9 @@ use crate::migrate::MigrateError;
 use crate::operator::OrderError;
 use crate::recover::RecoverError;
 
+/// The key of a secret that names none: AWS keeps it for the account.
+pub(crate) const DEFAULT_KEY: &str = "alias/aws/secretsmanager";
+
 /// An invocation that failed, by what the caller does next. No variant holds a secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -56,6 +59,17 @@ pub enum RotationError {
     /// Secrets Manager did not do what was asked.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
+    /// The secret's key cannot be used: repair its policy or state, or the policy of the function's role.
+    #[error("the value of {secret_id} is encrypted with {key}")]
+    Key {
+        /// The secret.
+        secret_id: String,
+        /// Id, ARN or alias of its key.
+        key: String,
+        /// What Secrets Manager said.
+        #[source]
+        source: Box<SecretsError>,
+    },
     /// The database could not be logged in to for another reason than the password.
     #[error(transparent)]
     Login(#[from] LoginError),
@@ -123,6 +137,18 @@ pub enum RotationError {
 }
 
 impl RotationError {
+    /// A failed call that needs the value of a secret, and so its key; `None` is the account's own.
+    pub(crate) fn of_value(secret_id: &str, key: Option<&str>, source: SecretsError) -> Self {
+        match source {
+            SecretsError::Kms(_) => Self::Key {
+                secret_id: secret_id.to_owned(),
+                key: key.unwrap_or(DEFAULT_KEY).to_owned(),
+                source: Box::new(source),
+            },
+            source => source.into(),
+        }
+    }
+
     /// A stable name for logs and metrics.
     pub fn code(&self) -> &str {
         match self {
@@ -135,7 +161,7 @@ impl RotationError {
             Self::PasswordRules(_) => "PASSWORD_RULES",
             Self::Password(source) => source.code(),
             Self::Secrets(SecretsError::Deleted(_)) => "SECRET_DELETED",
-            Self::Secrets(SecretsError::Kms(_)) => "KMS_DENIED",
+            Self::Secrets(SecretsError::Kms(_)) | Self::Key { .. } => "KMS_DENIED",
             Self::Secrets(source) => source.code(),
             Self::Login(source) => source.code(),
             Self::PlaintextRefused => "PLAINTEXT_REFUSED",
@@ -187,6 +213,7 @@ impl RotationError {
             Self::Master(source) => source.error_type(),
             // As the reference lets the service's own exceptions through.
             Self::Secrets(source) => source.code(),
+            Self::Key { source, .. } => source.code(),
             _ => self.code(),
         }
     }
@@ -200,13 +227,9 @@ impl RotationError {
                 ..
             }
             | Self::PasswordRules(source) => source.reference_message(),
-            // As boto3 words it, which the reference passes on.
-            Self::Secrets(source) => format!(
-                "An error occurred ({}) when calling the {} operation: {}",
-                source.code(),
-                source.failure().operation,
-                source.message()
-            ),
+            Self::Secrets(source) => as_boto3(source),
+            // The key is for the log.
+            Self::Key { source, .. } => as_boto3(source),
             // The refused login and the note are for the log: the message is the reference's to the letter.
             Self::Refused {
                 refusal,
@@ -229,6 +252,16 @@ impl From<RotationError> for Diagnostic {
             error_message: error.message(),
         }
     }
+}
+
+/// As boto3 words it, which the reference passes on.
+fn as_boto3(error: &SecretsError) -> String {
+    format!(
+        "An error occurred ({}) when calling the {} operation: {}",
+        error.code(),
+        error.failure().operation,
+        error.message()
+    )
 }
 
 fn refusal_with_note(refusal: &Refusal, secret_id: &str, version_id: &str) -> String {
@@ -324,6 +357,26 @@ mod tests {
         [CURRENT_INVALID] KeyError: "Database engine must be set to 'postgres' in order to use this rotation lambda"
         [CURRENT_INVALID] KeyError: 'host key is missing from secret JSON'
         "#);
+    }
+
+    #[test]
+    fn a_key_that_may_not_be_used_is_named_in_the_log() {
+        let error = |key: Option<&str>| {
+            let failure = secrets::Failure {
+                operation: "GetSecretValue",
+                code: "DecryptionFailure".to_owned(),
+                message: "Secrets Manager can't decrypt it.".to_owned(),
+                cause: None,
+            };
+            RotationError::of_value("app", key, SecretsError::Kms(failure))
+        };
+        insta::assert_snapshot!(startup::report::chain(&error(Some("alias/talks"))), @"the value of app is encrypted with alias/talks: the kms key of the secret cannot be used: GetSecretValue failed with DecryptionFailure: Secrets Manager can't decrypt it.");
+        let unnamed = startup::report::chain(&error(None));
+        assert!(
+            unnamed.contains("with alias/aws/secretsmanager: "),
+            "{unnamed}"
+        );
+        insta::assert_snapshot!(told(error(None)), @"[KMS_DENIED] DecryptionFailure: An error occurred (DecryptionFailure) when calling the GetSecretValue operation: Secrets Manager can't decrypt it.");
     }
 
     #[test]

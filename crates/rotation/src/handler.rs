@@ -99,6 +99,7 @@ impl Rotation {
                     event,
                     deadline,
                     progress,
+                    key: None,
                     session: None,
                     refused: None,
                     forbidden: None,

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 use aurora::{Credentials, Target};
 use secrets::{
-    DatabaseSecret, DocumentError, MasterSecret, SdkConfig, SecretsManager, Ssl, Stage, Version,
+    DatabaseSecret, DocumentError, MasterSecret, SdkConfig, SecretsError, SecretsManager, Ssl,
+    Stage, Version,
 };
 
 use crate::config::Config;
@@ -71,14 +72,14 @@ impl Masters<'_> {
     ) -> Result<(MasterValue, Option<Master>), RotationError> {
         let version = Version::Stage(stage);
         let value = match stage {
-            Stage::Current => self.secrets.get(secret_id, version).await?,
+            Stage::Current => self.secrets.get(secret_id, version).await.map(Some),
             // Only what might help.
-            Stage::Pending | Stage::Previous => {
-                match self.secrets.find(secret_id, version).await? {
-                    Some(value) => value,
-                    None => return Ok((MasterValue::Absent, None)),
-                }
-            }
+            Stage::Pending | Stage::Previous => self.secrets.find(secret_id, version).await,
+        };
+        let value = match value {
+            Ok(Some(value)) => value,
+            Ok(None) => return Ok((MasterValue::Absent, None)),
+            Err(error) => return Err(self.of_value(secret_id, error).await),
         };
         let secret = match value.text().and_then(MasterSecret::parse) {
             Ok(secret) => secret,
@@ -111,6 +112,16 @@ impl Masters<'_> {
             ssl,
         };
         Ok((MasterValue::Read(place), Some(master)))
+    }
+
+    /// What a failed call means that needs the secret's value; the key is only asked for where it is what failed.
+    async fn of_value(&self, secret_id: &str, error: SecretsError) -> RotationError {
+        if let SecretsError::Kms(_) = &error
+            && let Ok(secret) = self.secrets.describe(secret_id).await
+        {
+            return RotationError::of_value(secret_id, secret.kms_key_id.as_deref(), error);
+        }
+        error.into()
     }
 
     /// Where the master's database is.

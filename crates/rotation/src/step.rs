@@ -41,6 +41,8 @@ pub(crate) struct Rotating<'a> {
     pub(crate) event: &'a RotationEvent,
     pub(crate) deadline: Instant,
     pub(crate) progress: &'a Progress,
+    /// The secret's key, where it has one of its own.
+    pub(crate) key: Option<String>,
     pub(crate) session: Option<(Acting, Session)>,
     pub(crate) refused: Option<LoginError>,
     /// Why the user may not change its own password.
@@ -68,6 +70,7 @@ impl Rotating<'_> {
         self.progress
             .wait_for(Some(Server::SecretsManager), Instant::now());
         let description = self.api().describe(&self.event.secret_id).await?;
+        self.key.clone_from(&description.kms_key_id);
         let labels = Labels::of(&description, &self.event.version_id);
         let mut known = Known::new(labels)
             .with_replicas(Replicas::of(&description))
@@ -164,6 +167,11 @@ impl Rotating<'_> {
         self.secrets
     }
 
+    /// What a failed call means that needs the secret's value.
+    fn of_value(&self, error: SecretsError) -> RotationError {
+        RotationError::of_value(&self.event.secret_id, self.key.as_deref(), error)
+    }
+
     async fn labels(&self) -> Result<Labels, SecretsError> {
         let description = self.api().describe(&self.event.secret_id).await?;
         Ok(Labels::of(&description, &self.event.version_id))
@@ -180,7 +188,8 @@ impl Rotating<'_> {
             },
             Stage::Current | Stage::Previous => Version::Stage(stage),
         };
-        let Some(value) = self.api().find(&self.event.secret_id, version).await? else {
+        let found = self.api().find(&self.event.secret_id, version).await;
+        let Some(value) = found.map_err(|error| self.of_value(error))? else {
             return Ok(Value::Absent);
         };
         let parse = |text: &_| self.config.strategy.unwrap_or_default().parse(text);
@@ -227,7 +236,7 @@ impl Rotating<'_> {
         match stored {
             Ok(()) => Ok(Store::Stored),
             Err(SecretsError::AlreadyExists(_)) => Ok(Store::Taken),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(self.of_value(error)),
         }
     }
 

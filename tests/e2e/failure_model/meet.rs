@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use local::{Credentials, Fault, FaultProxy, StackOptions, canary};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::impostor::{Impostor, Manner};
@@ -339,7 +340,30 @@ async fn x4_a_key_that_may_not_be_used_is_named() {
         drop(refusal);
     }
     system.whole_rotation(&token).await;
+    let told = system.rotation_log("KMS_DENIED");
+    let named = |line: &&String| line.contains("encrypted with alias/aws/secretsmanager");
+    assert_eq!(told.iter().filter(named).count(), 2, "{told:?}");
 }
+
+    // A secret that has a key of its own.
+    let secrets_manager = system.stack.secrets_manager();
+    let text = secrets_manager.text(SECRET, "AWSCURRENT").unwrap();
+    let text = text.expose_secret();
+    let client = aws_sdk_secretsmanager::Client::new(&system.stack.sdk_config());
+    let create = client.create_secret().name("own-key");
+    let create = create.kms_key_id("alias/talks").secret_string(text);
+    let arn = create.send().await.unwrap().arn.unwrap();
+    let put = client
+        .put_secret_value()
+        .secret_id(&arn)
+        .secret_string(text);
+    let put = put.version_stages("AWSPENDING").send().await.unwrap();
+    let event =
+        json!({"Step": "testSecret", "SecretId": arn, "ClientRequestToken": put.version_id()});
+    let _refusal = secrets_manager.refuse("GetSecretValue", None, "DecryptionFailure");
+    system.refused(ROTATION, &event).await;
+    let told = system.rotation_log("KMS_DENIED").pop().unwrap();
+    assert!(told.contains("encrypted with alias/talks"), "{told}");
 
 #[tokio::test]
 async fn x5_a_service_that_throttles_or_fails_is_asked_again() {

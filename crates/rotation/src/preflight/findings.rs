@@ -8,7 +8,7 @@ use aurora::{LoginError, Waiting};
 use secrets::{DatabaseSecret, DocumentError, SecretsError};
 
 use crate::decide::Refusal;
-use crate::error::RotationError;
+use crate::error::{DEFAULT_KEY, RotationError};
 use crate::finding::Finding;
 use crate::recover;
 
@@ -68,7 +68,7 @@ pub(super) fn of_secrets(error: &SecretsError, secret_id: &str, key: Option<&str
             "KMS_DENIED",
             format!(
                 "allow kms:Decrypt and kms:GenerateDataKey to the function's role, in its policy and in the key's, and see that the key is enabled: {}",
-                key.unwrap_or("alias/aws/secretsmanager, which serves one account only")
+                key.map_or_else(|| format!("{DEFAULT_KEY}, which serves one account only"), str::to_owned)
             ),
         ),
         SecretsError::Throttled(_) | SecretsError::Unavailable(_) => (

@@ -48,7 +48,8 @@ impl Rotating<'_> {
 
     async fn is_copy_of_current(&self, pending: &DatabaseSecret) -> Result<bool, RotationError> {
         let current = Version::Stage(Stage::Current);
-        let found = self.api().find(&self.event.secret_id, current).await?;
+        let found = self.api().find(&self.event.secret_id, current).await;
+        let found = found.map_err(|error| self.of_value(error))?;
         let current = found.and_then(|value| value.text().and_then(DatabaseSecret::parse).ok());
         Ok(current.is_some_and(|current| current.has_password_of(pending)))
     }
