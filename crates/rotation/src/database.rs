@@ -9,6 +9,8 @@ use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::error::RotationError;
+use crate::finding::Finding;
+use crate::rds_proxy;
 use crate::step::Progress;
 
 /// Name of our sessions in `pg_stat_activity`.
@@ -109,6 +111,14 @@ impl Database {
                 &progress.login_attempts,
             )
             .await;
+        if !matches!(answer, Ok(Answer::Accepted(_)))
+            && let Some(finding) = rds_proxy::of_host(&target.host)
+        {
+            let Finding {
+                message, repair, ..
+            } = &finding;
+            progress.warn(&finding.code, format!("{message}; {repair}"));
+        }
         if let Ok(Answer::Refused(error)) = &answer {
             tracing::debug!(
                 host = target.host,

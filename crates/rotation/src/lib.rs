@@ -20,6 +20,7 @@ mod master;
 pub mod migrate;
 mod operator;
 pub mod preflight;
+mod rds_proxy;
 pub mod recover;
 mod step;
 

@@ -23,6 +23,7 @@ use crate::error::RotationError;
 use crate::finding::{Finding, Severity, line};
 use crate::handler::Rotation;
 use crate::master::Masters;
+use crate::rds_proxy;
 use crate::recover::Recovering;
 use crate::step::Progress;
 
@@ -177,7 +178,7 @@ impl Preflight<'_> {
         let chosen = self.rotation.config.strategy.is_some();
         self.report
             .findings
-            .extend(findings::of_document(&secret, chosen, &secret_id));
+            .extend(findings::of_document(&secret, chosen));
         Some(secret)
     }
 
@@ -194,6 +195,9 @@ impl Preflight<'_> {
             return;
         };
         let target = database.target(secret);
+        self.report
+            .findings
+            .extend(rds_proxy::of_host(&target.host));
         let subject = Subject {
             secret_id: self.report.secret_id.clone(),
             username: secret.username.clone(),

@@ -7,8 +7,9 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::impostor::{Impostor, Manner};
+use crate::operator::found;
 use crate::rotation_tls::Authority;
-use crate::system::{PATIENCE, ROTATION, SECRET, System};
+use crate::system::{PATIENCE, ROTATION, SECRET, System, event};
 
 /// The operator put a wrong value as AWSCURRENT: AWSPREVIOUS still opens the database, so the rotation goes through.
 #[tokio::test]
@@ -339,11 +340,10 @@ async fn x4_a_key_that_may_not_be_used_is_named() {
         assert!(message.contains(words), "{message}");
         drop(refusal);
     }
-    system.whole_rotation(&token).await;
     let told = system.rotation_log("KMS_DENIED");
     let named = |line: &&String| line.contains("encrypted with alias/aws/secretsmanager");
     assert_eq!(told.iter().filter(named).count(), 2, "{told:?}");
-}
+    system.whole_rotation(&token).await;
 
     // A secret that has a key of its own.
     let secrets_manager = system.stack.secrets_manager();
@@ -364,6 +364,7 @@ async fn x4_a_key_that_may_not_be_used_is_named() {
     system.refused(ROTATION, &event).await;
     let told = system.rotation_log("KMS_DENIED").pop().unwrap();
     assert!(told.contains("encrypted with alias/talks"), "{told}");
+}
 
 #[tokio::test]
 async fn x5_a_service_that_throttles_or_fails_is_asked_again() {
@@ -406,6 +407,8 @@ async fn s18_the_rotation_has_a_host_of_its_own() {
     for step in ["createSecret", "setSecret", "testSecret", "finishSecret"] {
         system.step_succeeds(step, &token).await;
     }
+    let report = system.ordered(&event("rotation-preflight.json")).await;
+    assert!(!found(&report).contains(&"RDS_PROXY"), "{report}");
     let secret: Value = system.secret("AWSCURRENT").unwrap();
     assert_eq!(secret["host"], proxy);
     let text = |key: &str| secret[key].as_str().unwrap().to_owned();

@@ -112,27 +112,14 @@ pub(super) fn of_problem(key: Option<&str>, error: &DocumentError, secret_id: &s
 }
 
 /// What of a usable document makes a rotation fail.
-pub(super) fn of_document(
-    secret: &DatabaseSecret,
-    strategy_chosen: bool,
-    secret_id: &str,
-) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    if secret.masterarn.is_some() && !strategy_chosen {
-        findings.push(Finding::error(
+pub(super) fn of_document(secret: &DatabaseSecret, strategy_chosen: bool) -> Option<Finding> {
+    (secret.masterarn.is_some() && !strategy_chosen).then(|| {
+        Finding::error(
             "STRATEGY_NOT_CHOSEN",
             "the secret has a `masterarn`, so that it may have been rotated with alternating users",
             "set ROTATION_STRATEGY of the function to `single-user` or `alternating-users`",
-        ));
-    }
-    if secret.host.contains(".proxy-") && secret.host.ends_with(".rds.amazonaws.com") {
-        findings.push(Finding::warning(
-            "RDS_PROXY",
-            format!("the host is an RDS Proxy, which knows AWSCURRENT only: {}", secret.host),
-            format!("have the function log in to the cluster itself: set DB_HOST to its writer endpoint; the secret stays as it is: {secret_id}"),
-        ));
-    }
-    findings
+        )
+    })
 }
 
 /// Every step of the function refuses this secret, before any login.

@@ -12,6 +12,7 @@ use crate::decide::{Known, RotationStrategy};
 use crate::error::RotationError;
 use crate::finding::Severity;
 use crate::preflight::{Subject, of_session};
+use crate::rds_proxy;
 
 impl Rotating<'_> {
     /// Warns of what was found, and fails with it in a test of the configuration if a rotation would fail.
@@ -32,7 +33,8 @@ impl Rotating<'_> {
             changes_own_password: self.config.strategy != Some(RotationStrategy::AlternatingUsers),
             next_rotation_in: None,
         };
-        let found = of_session(read_only, account, encrypted, &subject);
+        let mut found = of_session(read_only, account, encrypted, &subject);
+        found.extend(rds_proxy::of_host(&subject.host));
         for finding in &found {
             self.progress.warn(&finding.code, finding.message.clone());
         }

@@ -167,15 +167,23 @@ struct Fields<'a> {
     error_code: Cow<'a, str>,
     #[serde(borrow)]
     error: Cow<'a, str>,
+    #[serde(borrow)]
+    warning: Option<Cow<'a, str>>,
 }
 
 /// Returns a line as a person reads it, cut to a readable length.
 fn readable(message: &str) -> String {
     let sentence = match serde_json::from_str(message) {
-        Ok(Line { fields }) => format!(
-            "{} failed with {}: {}",
-            fields.step, fields.error_code, fields.error
-        ),
+        Ok(Line { fields }) => {
+            let sentence = format!(
+                "{} failed with {}: {}",
+                fields.step, fields.error_code, fields.error
+            );
+            match fields.warning {
+                Some(warning) => format!("{sentence}; {warning}"),
+                None => sentence,
+            }
+        }
         Err(_) => message.trim().to_owned(),
     };
     printable(&sentence).chars().take(MAX_CHARACTERS).collect()
@@ -216,6 +224,9 @@ mod tests {
         insta::assert_snapshot!(readable(
             r#"{"level":"ERROR","fields":{"message":"the step failed","step":"setSecret","version_id":"v2","outcome":"failed","error_code":"DB_UNREACHABLE","elapsed_ms":376,"error":"a \"b\""},"span":{}}"#
         ), @r#"setSecret failed with DB_UNREACHABLE: a "b""#);
+        insta::assert_snapshot!(readable(
+            r#"{"level":"ERROR","fields":{"step":"testSecret","error_code":"PENDING_REFUSED","warning":"look there","error":"refused"}}"#
+        ), @"testSecret failed with PENDING_REFUSED: refused; look there");
         assert_eq!(readable("[ERROR] ValueError: x\n"), "[ERROR] ValueError: x");
     }
 
