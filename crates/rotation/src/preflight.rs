@@ -205,6 +205,7 @@ impl Preflight<'_> {
             dbname: target.dbname.clone(),
             changes_own_password: self.rotation.config.strategy
                 != Some(RotationStrategy::AlternatingUsers),
+            password_encryption: self.rotation.config.password_encryption,
             next_rotation_in: description
                 .next_rotation_at
                 .map(|next| (next - audit::now()).whole_seconds()),

@@ -4,6 +4,7 @@ use std::io;
 
 use aurora::account::{self, Account};
 use aurora::role::{RoleFacts, RoleName};
+use aurora::verifier::PasswordEncryption;
 use aurora::{LoginError, Waiting};
 use secrets::{DatabaseSecret, DocumentError, SecretsError};
 
@@ -31,6 +32,8 @@ pub(crate) struct Subject {
     pub(crate) dbname: String,
     /// Whether a rotation has the user change its own password.
     pub(crate) changes_own_password: bool,
+    /// Kind of the verifier that a rotation makes, instead of the server's own.
+    pub(crate) password_encryption: Option<PasswordEncryption>,
     /// Seconds until the next rotation is due.
     pub(crate) next_rotation_in: Option<i64>,
 }
@@ -280,11 +283,15 @@ pub(crate) fn of_session(
             subject.statement(account::without_connection_limit),
         ));
     }
-    if account.makes_md5 {
+    let makes_md5 = match subject.password_encryption {
+        Some(chosen) => chosen == PasswordEncryption::Md5,
+        None => account.makes_md5,
+    };
+    if makes_md5 {
         findings.push(Finding::warning(
             "PASSWORD_ENCRYPTION_MD5",
             "`password_encryption` is md5, whose verifiers are as good as the password",
-            "set `password_encryption` to scram-sha-256 in the parameter group, once every client can do that",
+            "set `password_encryption` to scram-sha-256 in the parameter group, or PASSWORD_ENCRYPTION of the function, once every client can do that",
         ));
     }
     if !encrypted {

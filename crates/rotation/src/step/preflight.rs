@@ -31,6 +31,7 @@ impl Rotating<'_> {
             host: target.host,
             dbname: target.dbname,
             changes_own_password: self.config.strategy != Some(RotationStrategy::AlternatingUsers),
+            password_encryption: self.config.password_encryption,
             next_rotation_in: None,
         };
         let mut found = of_session(read_only, account, encrypted, &subject);

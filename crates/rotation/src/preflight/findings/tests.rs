@@ -10,6 +10,7 @@ fn subject() -> Subject {
         host: "db".to_owned(),
         dbname: "talks".to_owned(),
         changes_own_password: true,
+        password_encryption: None,
         next_rotation_in: Some(DAY),
     }
 }
@@ -227,6 +228,20 @@ fn what_a_session_shows_is_told_before_it_hurts() {
         |_, account| account.makes_md5 = true,
         &[("PASSWORD_ENCRYPTION_MD5", "scram-sha-256")],
     );
+    // The function's own choice wins.
+    for (chosen, server_makes_md5, expected) in [
+        (PasswordEncryption::ScramSha256, true, 0),
+        (PasswordEncryption::Md5, false, 1),
+    ] {
+        let mut account = account();
+        account.makes_md5 = server_makes_md5;
+        let subject = Subject {
+            password_encryption: Some(chosen),
+            ..subject()
+        };
+        let found = of_session(false, &account, true, &subject);
+        assert_eq!(found.len(), expected, "{found:?}");
+    }
     let plain = of_session(false, &account(), false, &subject());
     check(&plain[0], "NOT_ENCRYPTED", "REQUIRE_TLS");
 }
