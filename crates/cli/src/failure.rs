@@ -190,7 +190,13 @@ impl From<rotation::migrate::MigrateError> for Failure {
                 Some("turnkeep create-tables --master-secret ID"),
             ),
             Cause::Role(RoleError::PermissionDenied { .. }) => (Exit::Refused, Some(MASTER_RIGHTS)),
-            Cause::Login(source) | Cause::StillRefused { source, .. } => of_login(source),
+            Cause::Login(source) => of_login(source),
+            Cause::StillRefused { .. } => (
+                Exit::Refused,
+                Some(
+                    "an expired role, or one that may not log in, refuses every password: turnkeep preflight",
+                ),
+            ),
             Cause::Schema(source) => of_schema(source),
             _ => (Exit::Failed, None),
         };
@@ -245,7 +251,7 @@ fn of_login(error: &LoginError) -> (Exit, Option<&'static str>) {
         LoginError::Refused { .. } => (
             Exit::Refused,
             Some(
-                "see the secret's versions: turnkeep credentials; set its password in the database: turnkeep create-tables --master-secret ID",
+                "make current the version that the database takes: turnkeep recover; if it takes none, set the password in the database: turnkeep create-tables --master-secret ID",
             ),
         ),
         LoginError::Starting { .. }
@@ -373,7 +379,7 @@ mod tests {
             place: place(),
             waiting: Waiting::Tcp,
         };
-        check(refused(), Exit::Refused, "turnkeep credentials");
+        check(refused(), Exit::Refused, "turnkeep recover");
         check(timed_out, Exit::Unreachable, "--timeout 60");
         check(LoginError::NoTls { place: place() }, Exit::Failed, "TLS");
 

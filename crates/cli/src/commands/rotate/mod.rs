@@ -121,7 +121,7 @@ fn followed(
             "NoRotation",
             format!("no label is on version {version_id}"),
         )
-        .next("see the secret's versions: turnkeep credentials")),
+        .next("see the secret's versions: turnkeep credentials; if clients are refused: turnkeep recover")),
         (None, Some(version_id)) => Ok(version_id),
         (None, None) => Err(Failure::new(
             Exit::RotationStopped,

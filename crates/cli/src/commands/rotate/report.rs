@@ -190,7 +190,7 @@ mod tests {
         step      setSecret is not done: the new version has a value, which the database refuses
         log       /aws/lambda/secret-rotation
                   ERROR setSecret: error_code=DB_UNREACHABLE
-        next      mend the cause, take the label off and start again: aws secretsmanager update-secret-version-stage --secret-id app --version-stage AWSPENDING --remove-from-version-id v2 && turnkeep rotate --wait
+        next      find the cause and mend it: turnkeep preflight --secret app; then let the rotation go on: aws secretsmanager rotate-secret --secret-id app --client-request-token v2
         ");
     }
 
@@ -208,7 +208,7 @@ mod tests {
         value     unknown: the new version may not be read
         database  unknown: it was not asked, or not reached
         log       /aws/lambda/secret-rotation cannot be read: AccessDeniedException; look with: aws logs tail /aws/lambda/secret-rotation --since 1h
-        next      find out, before a label is moved, which version the database takes, from where it can be reached: turnkeep test
+        next      find out, before a label is moved, which version the database takes: turnkeep recover --secret app --dry-run; and what is wrong: turnkeep preflight --secret app
         ");
     }
 
@@ -232,7 +232,7 @@ mod tests {
         insta::assert_snapshot!(all.concat(), @r#"
         {"outcome":"started","secret":{"name":"app","arn":"arn:aws:secretsmanager:us-east-1:000000000000:secret:app-AbCdEf"},"version_id":"v2","elapsed_ms":6340}
         {"outcome":"rotated","secret":{"name":"app","arn":"arn:aws:secretsmanager:us-east-1:000000000000:secret:app-AbCdEf"},"version_id":"v2","elapsed_ms":6340,"timeline":[{"elapsed_ms":410,"change":"pending"},{"elapsed_ms":1520,"change":"value"}]}
-        {"outcome":"stopped","secret":{"name":"app","arn":"arn:aws:secretsmanager:us-east-1:000000000000:secret:app-AbCdEf"},"version_id":"v2","elapsed_ms":6340,"timeline":[{"elapsed_ms":410,"change":"pending"},{"elapsed_ms":1520,"change":"value"}],"stopped":{"reason":"label_removed","step":null,"has_value":true,"database_accepts":null,"log":{"group":"/aws/lambda/secret-rotation","lines":[],"unreadable":null},"next":"see which version the database takes: turnkeep test"}}
+        {"outcome":"stopped","secret":{"name":"app","arn":"arn:aws:secretsmanager:us-east-1:000000000000:secret:app-AbCdEf"},"version_id":"v2","elapsed_ms":6340,"timeline":[{"elapsed_ms":410,"change":"pending"},{"elapsed_ms":1520,"change":"value"}],"stopped":{"reason":"label_removed","step":null,"has_value":true,"database_accepts":null,"log":{"group":"/aws/lambda/secret-rotation","lines":[],"unreadable":null},"next":"if clients are refused, make current what the database has: turnkeep recover --secret app"}}
         "#);
     }
 }

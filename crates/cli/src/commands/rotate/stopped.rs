@@ -62,22 +62,27 @@ impl Stopped {
                 let from = current
                     .map_or_else(String::new, |id| format!(" --remove-from-version-id {id}"));
                 format!(
-                    "make current what the database has: \
+                    "make current what the database has: turnkeep recover --secret {secret_id}; \
+                     see why the function has not: turnkeep preflight --secret {secret_id}; \
+                     where neither runs, by hand: \
                      aws secretsmanager update-secret-version-stage --secret-id {secret_id} \
                      --version-stage AWSCURRENT --move-to-version-id {version_id}{from}"
                 )
             }
-            (Reason::LabelRemoved, _) => {
-                "see which version the database takes: turnkeep test".to_owned()
-            }
-            (_, Some(Step::Create | Step::Set)) => format!(
-                "mend the cause, take the label off and start again: \
-                 aws secretsmanager update-secret-version-stage --secret-id {secret_id} \
-                 --version-stage AWSPENDING --remove-from-version-id {version_id} && turnkeep rotate --wait"
+            (Reason::LabelRemoved, _) => format!(
+                "if clients are refused, make current what the database has: \
+                 turnkeep recover --secret {secret_id}"
             ),
-            (_, None) => "find out, before a label is moved, which version the database takes, \
-                          from where it can be reached: turnkeep test"
-                .to_owned(),
+            (_, Some(Step::Create | Step::Set)) => format!(
+                "find the cause and mend it: turnkeep preflight --secret {secret_id}; \
+                 then let the rotation go on: aws secretsmanager rotate-secret \
+                 --secret-id {secret_id} --client-request-token {version_id}"
+            ),
+            (_, None) => format!(
+                "find out, before a label is moved, which version the database takes: \
+                 turnkeep recover --secret {secret_id} --dry-run; \
+                 and what is wrong: turnkeep preflight --secret {secret_id}"
+            ),
         }
     }
 
@@ -171,8 +176,10 @@ pub(super) mod tests {
     #[test]
     fn the_next_command_never_hides_a_password_the_database_may_have() {
         let error = ["ERROR"];
-        let finish = "make current what the database has: aws secretsmanager update-secret-version-stage \
-             --secret-id app --version-stage AWSCURRENT --move-to-version-id v2 --remove-from-version-id v1";
+        let finish = "make current what the database has: turnkeep recover --secret app; see why the function has \
+             not: turnkeep preflight --secret app; where neither runs, by hand: aws secretsmanager \
+             update-secret-version-stage --secret-id app --version-stage AWSCURRENT --move-to-version-id v2 \
+             --remove-from-version-id v1";
         check_next(
             &stopped(Reason::Timeout, Some(true), Some(true), &error),
             finish,
@@ -185,14 +192,13 @@ pub(super) mod tests {
         );
         check_next(
             &stopped(Reason::Timeout, Some(true), Some(false), &error),
-            "mend the cause, take the label off and start again: aws secretsmanager \
-             update-secret-version-stage --secret-id app --version-stage AWSPENDING --remove-from-version-id v2 \
-             && turnkeep rotate --wait",
+            "find the cause and mend it: turnkeep preflight --secret app; then let the rotation go on: aws \
+             secretsmanager rotate-secret --secret-id app --client-request-token v2",
         );
         check_next(
             &stopped(Reason::Cancelled, Some(true), None, &error),
-            "find out, before a label is moved, which version the database takes, from where it can be \
-             reached: turnkeep test",
+            "find out, before a label is moved, which version the database takes: turnkeep recover --secret app \
+             --dry-run; and what is wrong: turnkeep preflight --secret app",
         );
     }
 }
