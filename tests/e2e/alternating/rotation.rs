@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::capture::turn;
-use crate::system::{ROTATION, System};
+use crate::system::{PATIENCE, ROTATION, System};
 
 /// A port on which nobody listens: whoever calls RDS fails.
 const NO_RDS: (&str, &str) = ("AWS_ENDPOINT_URL_RDS", "http://127.0.0.1:9");
@@ -111,7 +111,7 @@ async fn refusals_have_the_references_words() {
 
     let system = System::start("two_hosts").await;
     system.announce("OTHER_HOST");
-    let stub = Rds::start("elsewhere.cluster-abc.us-east-1.rds.amazonaws.com", "").await;
+    let stub = Rds::cluster("elsewhere.cluster-abc.us-east-1.rds.amazonaws.com", "").await;
     system.define_rotation(&[ALTERNATING, ("AWS_ENDPOINT_URL_RDS", &stub.endpoint)]);
     let tag = [(
         "aws:rds:primaryDBClusterArn",
@@ -226,7 +226,7 @@ async fn s19_a_master_without_the_rights_leaves_everything_as_it_was() {
 async fn a_managed_masters_database_is_found_by_its_tag() {
     for (hint, reader) in [("tag", ""), ("reader", "localhost")] {
         let system = System::start(hint).await;
-        let stub = Rds::start(system.host(), reader).await;
+        let stub = Rds::cluster(system.host(), reader).await;
         let port = system.database.server.port.to_string();
         system.define_rotation(&[
             ALTERNATING,
@@ -247,6 +247,39 @@ async fn a_managed_masters_database_is_found_by_its_tag() {
         assert!(system.user("AWSCURRENT").ends_with("_clone"));
         assert!(system.opens("AWSCURRENT").await);
     }
+}
+
+/// Without Aurora the instance of the secret's host names the one that it copies; the other's name is the first label of its
+/// host.
+#[tokio::test]
+async fn a_replica_of_plain_rds_is_one_of_the_masters_database() {
+    let system = System::start("plain_rds").await;
+    system.announce("OTHER_HOST");
+    let arn = "arn:aws:rds:us-east-1:000000000000:db:127";
+    let tag = [("aws:rds:primaryDBInstanceArn", arn)];
+    let master = system.tagged_master("managed", &tag).await;
+    system.name_master(&master).await;
+    system
+        .edit_secret(|secret| secret["host"] = json!("localhost"))
+        .await;
+    let port = system.database.server.port.to_string();
+    let define = |stub: &Rds| {
+        let rds = ("AWS_ENDPOINT_URL_RDS", stub.endpoint.as_str());
+        system.define_rotation(&[ALTERNATING, rds, ("DB_PORT", &port)]);
+    };
+    let stub = Rds::instance(system.host(), "others").await;
+    define(&stub);
+    let (token, hold) = system.rotation_before(Step::SetSecret).await;
+    let event = system.step("setSecret", &token).await;
+    let (_, message) = system.refused(ROTATION, &event).await;
+    assert!(message.contains("not the same host"), "{message}");
+    let stub = Rds::instance(system.host(), "127").await;
+    define(&stub);
+    drop(hold);
+    let manager = system.stack.secrets_manager();
+    let rotation = manager.rotation_over(&token, PATIENCE).await.unwrap();
+    assert!(rotation.succeeded());
+    assert!(system.opens("AWSCURRENT").await);
 }
 
 #[tokio::test]
@@ -272,16 +305,15 @@ async fn without_rds_and_without_a_configured_host_the_reason_is_named() {
     assert!(message.contains("set `DB_HOST`"), "{message}");
 }
 
-/// The two calls of RDS that a rotation may make, for a cluster at a host that can be reached: moto's hosts cannot.
+/// The two calls of RDS that a rotation may make, for a database at a host that can be reached: moto's hosts cannot.
 struct Rds {
     endpoint: String,
     server: tokio::task::JoinHandle<()>,
 }
 
 impl Rds {
-    async fn start(host: &str, reader: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    /// An Aurora cluster with these endpoints.
+    async fn cluster(host: &str, reader: &str) -> Self {
         let cluster = format!(
             "<DescribeDBClustersResponse><DescribeDBClustersResult><DBClusters><DBCluster>\
              <DBClusterIdentifier>talks</DBClusterIdentifier><Endpoint>{host}</Endpoint>\
@@ -289,11 +321,26 @@ impl Rds {
              <Engine>aurora-postgresql</Engine>\
              </DBCluster></DBClusters></DescribeDBClustersResult></DescribeDBClustersResponse>"
         );
-        let instance =
-            "<DescribeDBInstancesResponse><DescribeDBInstancesResult><DBInstances><DBInstance>\
-             <DBClusterIdentifier>talks</DBClusterIdentifier>\
+        let instance = "<DBClusterIdentifier>talks</DBClusterIdentifier>";
+        Self::start(cluster, instance).await
+    }
+
+    /// An instance without a cluster at this host, which is a replica of another one.
+    async fn instance(host: &str, source: &str) -> Self {
+        let instance = format!(
+            "<Endpoint><Address>{host}</Address><Port>5432</Port></Endpoint><Engine>postgres</Engine>\
+             <ReadReplicaSourceDBInstanceIdentifier>{source}</ReadReplicaSourceDBInstanceIdentifier>"
+        );
+        Self::start(String::new(), &instance).await
+    }
+
+    async fn start(cluster: String, instance: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let instance = format!(
+            "<DescribeDBInstancesResponse><DescribeDBInstancesResult><DBInstances><DBInstance>{instance}\
              </DBInstance></DBInstances></DescribeDBInstancesResult></DescribeDBInstancesResponse>"
-                .to_owned();
+        );
         let server = tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
                 tokio::spawn(answer(connection, cluster.clone(), instance.clone()));

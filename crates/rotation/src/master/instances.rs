@@ -85,10 +85,7 @@ impl Instances {
         let (replica, primary) = (label(host, 0), label(&master.host, 0));
         if master.engine == "postgres" {
             let instance = self.instance(replica).await?;
-            let source = instance
-                .as_ref()
-                .and_then(|instance| instance.read_replica_source_db_instance_identifier());
-            return Ok(source == Some(primary));
+            return Ok(instance.is_some_and(|instance| is_copy_of(&instance, primary)));
         }
         let cluster = if label(&master.host, 1).contains("cluster") {
             Some(primary.to_owned())
@@ -145,6 +142,11 @@ fn of_cluster(cluster: &DbCluster) -> Option<Address> {
         port: cluster.port()?.try_into().ok()?,
         engine: cluster.engine()?.to_owned(),
     })
+}
+
+/// Without Aurora a replica names the instance that it copies.
+fn is_copy_of(instance: &DbInstance, primary: &str) -> bool {
+    instance.read_replica_source_db_instance_identifier() == Some(primary)
 }
 
 fn reads_from(cluster: &DbCluster, host: &str) -> bool {
@@ -225,6 +227,16 @@ mod tests {
         check("one.abc.eu-west-2.rds.amazonaws.com", false);
         check("three.abc.eu-west-2.rds.amazonaws.com", false);
         check("", false);
+    }
+
+    #[test]
+    fn without_aurora_a_replica_names_its_source() {
+        let replica = DbInstance::builder().read_replica_source_db_instance_identifier("talks");
+        let replica = replica.build();
+        assert!(is_copy_of(&replica, "talks"));
+        assert!(!is_copy_of(&replica, "others"));
+        assert!(!is_copy_of(&DbInstance::builder().build(), "talks"));
+        assert!(!is_copy_of(&DbInstance::builder().build(), ""));
     }
 
     #[test]
