@@ -35,7 +35,7 @@ impl System {
     }
 
     /// Puts a version of a secret with this label; its id.
-    async fn put(&self, secret_id: &str, stage: &str, secret: &Value) -> String {
+    pub async fn put(&self, secret_id: &str, stage: &str, secret: &Value) -> String {
         let client = aws_sdk_secretsmanager::Client::new(&self.stack.sdk_config());
         let put = client
             .put_secret_value()

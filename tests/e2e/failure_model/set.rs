@@ -1,10 +1,12 @@
 //! setSecret: crashes, lost answers, calls at once, and what earlier calls have left.
 
-use local::Fault;
 use local::proxy::Flight;
+use local::{Credentials, Fault};
+use secrecy::ExposeSecret as _;
+use serde_json::json;
 
 use super::went_well;
-use crate::system::{PATIENCE, ROTATION, System};
+use crate::system::{PATIENCE, ROTATION, SECRET, System};
 
 #[tokio::test]
 async fn s1_a_crash_before_the_commit_changes_nothing() {
@@ -79,7 +81,7 @@ async fn s4_two_at_once_wait_for_each_other() {
     let first = tokio::spawn(system.invoke(ROTATION, &event));
     stop.reached(PATIENCE).await.unwrap();
     let second = tokio::spawn(system.invoke(ROTATION, &event));
-    system.somebody_waits_for_a_lock().await;
+    system.somebody_waits_for_a_lock(&system.application).await;
     drop(stop);
     for call in [first, second] {
         went_well(&call.await.unwrap());
@@ -117,6 +119,44 @@ async fn s5_a_late_call_does_not_overwrite_a_newer_password() {
         assert_eq!(system.verifier().await, verifier, "answer {nth}");
         assert!(system.opens("AWSCURRENT").await);
     }
+}
+
+/// The same in the session of the master, who sets the password of one of two users. The call waits for the lock on the role
+/// while a newer rotation sets another password, whose last steps are done by hand here.
+#[tokio::test]
+async fn s5_a_late_call_of_the_master_does_not_overwrite_a_newer_password() {
+    let system = System::start("s5master").await;
+    system.announce("VERSION_WITHOUT_STAGE");
+    system.name_master(&system.master_secret.clone()).await;
+    system.define_rotation(&[
+        ("ROTATION_STRATEGY", "alternating-users"),
+        ("DB_HOST", &system.database.server.host),
+    ]);
+    system.rotate().await;
+    system.rotate().await;
+    let late = system.begun().await;
+    let mut newer = system.secret("AWSPENDING").unwrap();
+    let credentials = Credentials::generate(newer["username"].as_str().unwrap());
+    newer["password"] = json!(credentials.password.expose_secret());
+
+    let mut superuser = system.database.superuser().await.unwrap();
+    let lock = superuser.transaction().await.unwrap();
+    let take = "SELECT pg_advisory_xact_lock(1953853038, hashtext($1))";
+    let user = credentials.username.as_str();
+    lock.query(take, &[&user]).await.unwrap();
+    let call = tokio::spawn(system.invoke(ROTATION, &system.step("setSecret", &late).await));
+    let server = system.stack.server();
+    system
+        .somebody_waits_for_a_lock(&server.master().username)
+        .await;
+    server.set_password(&credentials).await.unwrap();
+    system.put(SECRET, "AWSCURRENT", &newer).await;
+    system.remove_pending(&late).await;
+    lock.commit().await.unwrap();
+    let payload = call.await.unwrap().payload;
+    let payload = String::from_utf8_lossy(&payload).into_owned();
+    assert!(payload.contains("has no stage for rotation"), "{payload}");
+    assert!(system.opens("AWSCURRENT").await, "nothing was overwritten");
 }
 
 /// A call that stands still under the lock keeps newer ones waiting, and finds its label gone when it goes on.
@@ -282,11 +322,10 @@ impl System {
             .get(0)
     }
 
-    async fn somebody_waits_for_a_lock(&self) {
-        let query =
-            "SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND wait_event_type = 'Lock'";
+    async fn somebody_waits_for_a_lock(&self, user: &str) {
+        let query = "SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND datname = $2 AND wait_event_type = 'Lock'";
         local::wait::until("a session that waits for a lock", PATIENCE, async || {
-            (self.number(query, &[&self.application]).await > 0).then_some(())
+            (self.number(query, &[&user, &self.database.name]).await > 0).then_some(())
         })
         .await
         .unwrap();
