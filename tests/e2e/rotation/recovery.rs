@@ -134,3 +134,19 @@ async fn without_the_permission_to_list_or_with_the_search_off_the_reason_is_nam
     let told = system.rotation_log("DB_PASSWORD_UNKNOWN").pop().unwrap();
     assert!(told.contains("`RECOVERY_VERSIONS` is 0"), "{told}");
 }
+
+/// A policy may allow the value of the current and of the pending version only.
+#[tokio::test]
+async fn versions_that_may_be_listed_and_not_read_are_a_warning() {
+    let system = System::start("unreadable").await;
+    system.lose_the_label().await;
+    let refusal = system.stack.secrets_manager().refuse_unlabelled();
+    let (told, _hold) = system.password_unknown().await;
+    assert!(told.contains("VERSIONS_NOT_READABLE"), "{told}");
+    assert!(told.contains("GetSecretValue"), "{told}");
+    assert!(told.contains("refused: 1, 0"), "{told}");
+    drop(refusal);
+    let token = system.version("AWSPENDING").unwrap();
+    system.step_succeeds("setSecret", &token).await;
+    assert!(system.opens("AWSPENDING").await);
+}

@@ -198,14 +198,32 @@ impl SecretsManager {
         code: &str,
         message: &str,
     ) -> Refusal {
-        let id = Uuid::new_v4();
-        self.shared.script.add(Rule {
-            id,
+        self.refuse_by(Rule {
+            id: Uuid::new_v4(),
             operation: Some(operation.to_owned()),
             stage: stage.map(str::to_owned),
+            by_id_alone: false,
             error: ApiError::new(code, message),
             left: None,
-        });
+        })
+    }
+
+    /// Refuses to read versions by their ids alone, as a policy does that allows the value of certain labels only.
+    pub fn refuse_unlabelled(&self) -> Refusal {
+        let message = "no identity-based policy allows the secretsmanager:GetSecretValue action";
+        self.refuse_by(Rule {
+            id: Uuid::new_v4(),
+            operation: Some("GetSecretValue".to_owned()),
+            stage: None,
+            by_id_alone: true,
+            error: ApiError::new("AccessDeniedException", message),
+            left: None,
+        })
+    }
+
+    fn refuse_by(&self, rule: Rule) -> Refusal {
+        let id = rule.id;
+        self.shared.script.add(rule);
         Refusal {
             shared: Arc::clone(&self.shared),
             id,
@@ -239,6 +257,7 @@ impl SecretsManager {
             id: Uuid::new_v4(),
             operation: None,
             stage: None,
+            by_id_alone: false,
             error: ApiError::new(code, "this call fails because a test wants it"),
             left: Some(calls),
         });

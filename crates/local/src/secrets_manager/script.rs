@@ -21,7 +21,10 @@ pub(super) struct Rule {
     pub(super) id: Uuid,
     /// Every one, if none is named.
     pub(super) operation: Option<String>,
+    /// Requests that name this label; all, if none is named.
     pub(super) stage: Option<String>,
+    /// Only requests that name a version by its id and no label.
+    pub(super) by_id_alone: bool,
     pub(super) error: ApiError,
     /// How often it still applies; `None` for ever.
     pub(super) left: Option<u32>,
@@ -55,6 +58,7 @@ impl Script {
         let rule = rules.iter_mut().find(|rule| {
             rule.operation.as_deref().is_none_or(|one| one == operation)
                 && (rule.stage.is_none() || rule.stage.as_deref() == stage)
+                && !(rule.by_id_alone && (stage.is_some() || request.get("VersionId").is_none()))
                 && rule.left != Some(0)
         })?;
         rule.left = rule.left.map(|left| left - 1);
