@@ -94,6 +94,47 @@ async fn s15_a_role_that_expires_soon_is_named_ahead() {
     );
 }
 
+/// The master sets the password of a role that refuses every password: the login right behind it is refused.
+#[tokio::test]
+async fn s15_a_role_that_refuses_every_password_is_named_where_its_new_one_is_refused() {
+    let system = System::start("s15refused").await;
+    system.announce("PENDING_REFUSED");
+    system.name_master(&system.master_secret.clone()).await;
+    system.define_rotation(&[
+        ("ROTATION_STRATEGY", "alternating-users"),
+        ("DB_HOST", &system.database.server.host),
+        ("FAST_PROMOTION", "true"),
+    ]);
+    // Behind two rotations there are both users, and the clone's turn comes again.
+    system.rotate().await;
+    system.rotate().await;
+    let token = system.begun().await;
+    let event = system.step("setSecret", &token).await;
+    let superuser = system.database.superuser().await.unwrap();
+    let alter = async |change: &str| {
+        let clone = format!("{}_clone", system.application);
+        let alter = format!("ALTER ROLE {clone} {change}");
+        superuser.batch_execute(&alter).await.unwrap();
+    };
+    for (change, repair, code) in [
+        (
+            "VALID UNTIL '2020-01-01'",
+            "VALID UNTIL 'infinity'",
+            "ROLE_EXPIRED",
+        ),
+        ("NOLOGIN", "LOGIN", "ROLE_NOLOGIN"),
+    ] {
+        alter(change).await;
+        let (kind, message) = system.refused(ROTATION, &event).await;
+        assert_eq!(kind, "ValueError", "{message}");
+        let told = system.rotation_log("PENDING_REFUSED").pop().unwrap();
+        assert!(told.contains(code), "{told}");
+        assert!(system.opens("AWSCURRENT").await, "no label moved");
+        alter(repair).await;
+    }
+    system.whole_rotation(&token).await;
+}
+
 /// It proves who asks for a rotation from another account.
 #[tokio::test]
 async fn the_rotation_token_is_passed_on_and_never_printed() {
