@@ -187,6 +187,21 @@ impl System {
         assert_eq!(error["errorType"], "Runtime.ExitError", "{step}: {error}");
     }
 
+    /// Takes the label off a rotation whose `setSecret` holds the lock on the role, and expects that step to fail; what it
+    /// answers.
+    pub async fn loses_its_label_under_the_lock(&self, between: &Between) -> String {
+        let token = self.begun().await;
+        self.cool();
+        let mut stop = between.proxy.stop_at(Flight::Answer, between.lock);
+        let call = tokio::spawn(self.invoke(ROTATION, &self.step("setSecret", &token).await));
+        stop.reached(PATIENCE).await.unwrap();
+        self.remove_pending(&token).await;
+        drop(stop);
+        let invoked = call.await.unwrap();
+        assert!(invoked.function_error.is_some(), "{token}");
+        String::from_utf8_lossy(&invoked.payload).into_owned()
+    }
+
     /// Whether the database still accepts what is current, and not what is being made.
     pub async fn nothing_has_changed(&self) -> bool {
         self.opens("AWSCURRENT").await && !self.opens("AWSPENDING").await

@@ -7,7 +7,7 @@ use local::{Fault, StackOptions};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use crate::system::{PATIENCE, ROTATION, System};
+use crate::system::{ROTATION, System};
 
 #[tokio::test]
 async fn no_statement_holds_a_password_whatever_fails() {
@@ -72,14 +72,7 @@ async fn no_statement_holds_a_password_whatever_fails() {
     }
 
     // The label is taken off under the lock.
-    let token = system.begun().await;
-    system.cool();
-    let mut stop = between.proxy.stop_at(Flight::Answer, between.lock);
-    let call = tokio::spawn(system.invoke(ROTATION, &system.step("setSecret", &token).await));
-    stop.reached(PATIENCE).await.unwrap();
-    system.start_over(&token).await;
-    drop(stop);
-    assert!(call.await.unwrap().function_error.is_some());
+    system.loses_its_label_under_the_lock(&between).await;
 
     // And a password that opens nothing any more, with another that does.
     system

@@ -188,19 +188,7 @@ async fn a_secret_that_demands_tls_is_not_read_to_a_server_without() {
             .await;
         assert_eq!(code, "NO_TLS", "{ssl}: {message}");
         assert!(impostor.heard().iter().all(|one| one.wire == TLS_REQUEST));
-        system.start_over(&token).await;
-    }
-}
-
-impl System {
-    /// Takes the label off a version that is being made, so that another rotation may begin.
-    pub async fn start_over(&self, token: &str) {
-        let client = aws_sdk_secretsmanager::Client::new(&self.stack.sdk_config());
-        let update = client.update_secret_version_stage().secret_id(SECRET);
-        let update = update
-            .version_stage("AWSPENDING")
-            .remove_from_version_id(token);
-        update.send().await.unwrap();
+        system.remove_pending(&token).await;
     }
 }
 

@@ -122,7 +122,7 @@ async fn c5_a_pending_value_that_is_no_secret_is_named_with_the_command_that_rem
             );
             assert!(message.contains(&command), "{step}: {message}");
         }
-        system.start_over(&token).await;
+        system.remove_pending(&token).await;
     }
     system.rotate().await;
 }
@@ -176,7 +176,7 @@ async fn c7_an_edit_of_the_current_version_is_not_lost() {
         "{message}"
     );
     assert!(system.nothing_has_changed().await);
-    system.start_over(&token).await;
+    system.remove_pending(&token).await;
     system.rotate().await;
     let current: Value = system.secret("AWSCURRENT").unwrap();
     assert_eq!(current["owner"], "the team");

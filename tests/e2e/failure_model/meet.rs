@@ -66,7 +66,7 @@ async fn s14_a_previous_version_of_another_user_or_host_is_not_tried() {
             0,
             "{key}: nobody asked there"
         );
-        system.start_over(&token).await;
+        system.remove_pending(&token).await;
     }
     let log = system.stack.server().log().unwrap();
     assert!(!log.contains(&format!("for user \"{foreign}\"")));

@@ -165,15 +165,7 @@ async fn s5_a_label_that_was_removed_under_the_lock_stops_the_change() {
     let system = System::start("s5lock").await;
     system.announce("VERSION_WITHOUT_STAGE");
     let between = system.between().await;
-    let token = system.begun().await;
-    system.cool();
-    let mut stop = between.proxy.stop_at(Flight::Answer, between.lock);
-    let call = tokio::spawn(system.invoke(ROTATION, &system.step("setSecret", &token).await));
-    stop.reached(PATIENCE).await.unwrap();
-    system.start_over(&token).await;
-    drop(stop);
-    let payload = call.await.unwrap().payload;
-    let payload = String::from_utf8_lossy(&payload).into_owned();
+    let payload = system.loses_its_label_under_the_lock(&between).await;
     assert!(payload.contains("has no stage for rotation"), "{payload}");
     assert!(system.opens("AWSCURRENT").await, "the change was not begun");
 }

@@ -59,16 +59,8 @@ mod tests {
 
     #[test]
     fn a_person_reads_what_became_current_and_what_is_left_to_do() {
-        let report = Recovered {
-            dry_run: false,
-            secret_arn: "arn:app".to_owned(),
-            current: Current::Moved,
-            version_id: "v3".to_owned(),
-            found: "AWSPENDING".to_owned(),
-            current_before: Some("v2".to_owned()),
-            refused_logins: 1,
-            next: Some("rotation is switched off".to_owned()),
-        };
+        let reply = r#"{"dry_run":false,"secret_arn":"arn:app","current":"moved","version_id":"v3","found":"AWSPENDING","current_before":"v2","refused_logins":1,"next":"rotation is switched off"}"#;
+        let report: Recovered = serde_json::from_str(reply).unwrap();
         insta::assert_snapshot!(report.text(), @r"
         secret   arn:app
         version  v3 (AWSPENDING) is what the database accepts, and was made current
