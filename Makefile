@@ -90,13 +90,14 @@ e2e: tools build ## the tests over PostgreSQL, the AWS API on loopback and the r
 	$(call heading,end-to-end tests)
 	$(WITH_TOOLS) $(LOCAL) with -- $(NEXTEST) -E 'binary_id(e2e::e2e)$(AND_TESTS)'
 
-# SEED= repeats what a violation names; else it is a new one each time.
+# SEED= and STRATEGY= repeat what a violation names; else the seed is a new one each time, and both strategies are played.
 RUNS ?= 300
+STRATEGY ?= both
 
 .PHONY: rotation-chaos
 rotation-chaos: tools build ## cut, delay, double and kill RUNS= rotations at random, from SEED= on
 	$(call heading,rotations with random faults)
-	@$(WITH_TOOLS) $(LOCAL) chaos --runs "$(RUNS)" $(if $(SEED),--seed "$(SEED)")
+	@$(WITH_TOOLS) $(LOCAL) chaos --runs "$(RUNS)" --strategy "$(STRATEGY)" $(if $(SEED),--seed "$(SEED)")
 
 # What the functions weigh and compute. Neither asks the clock, so a busy machine fails nothing.
 .PHONY: budgets

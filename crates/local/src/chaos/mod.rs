@@ -1,29 +1,30 @@
 //! Rotations that are cut, delayed, killed, repeated and doubled at random, and what must hold all the same.
 //!
-//! Each run is a script, made of its seed (`script`), on a secret and a password of its own; the release binary speaks
-//! with PostgreSQL and with the API through proxies of its player (`play`). After each act the database has to accept
-//! `AWSCURRENT` or `AWSPENDING`, or what it accepted at first while nothing has happened; at the end a normal rotation has
-//! to succeed. Seeds count up from the first, so that a run is repeated by its seed alone.
+//! Each run is a script, made of its seed (`script`), on a secret and passwords of its own (`scene`); the release binary
+//! speaks with PostgreSQL and with the API through proxies of its player (`play`). After each act, and wherever a flight
+//! stands still, the database has to accept `AWSCURRENT` or `AWSPENDING`, and of alternating users `AWSCURRENT` itself, or
+//! what it accepted at first while nothing has happened; at the end a normal rotation has to succeed, and both users to
+//! share their tables (`promise`). Seeds count up from the first, so that a run is repeated by its seed and its strategy.
 
 mod play;
+mod promise;
+mod report;
+mod scene;
 mod script;
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::canary::{self, Find};
-use crate::lock::lock;
-use crate::{Error, Stack, StackOptions, background};
-use play::Player;
+use crate::canary;
+use crate::{Database, Error, Stack, StackOptions, background};
+use play::{Played, Player};
+pub use report::{Report, Violation};
 use script::Script;
-
-/// How many violations end it: the first ones say enough.
-const ENOUGH: usize = 3;
 
 /// What is to be played.
 #[derive(Debug, Clone, Copy)]
@@ -34,70 +35,78 @@ pub struct Chaos {
     pub runs: u64,
     /// How many of them at a time.
     pub players: usize,
+    /// By which strategy; without one each run's seed chooses.
+    pub strategy: Option<Strategy>,
+    /// How long the caller hears nothing, at most.
+    pub silence: Duration,
 }
 
-/// How it went.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// Runs that were played.
-    pub runs: u64,
-    /// Invocations of the function, those of the normal rotations at the end left out.
-    pub invocations: u64,
-    /// Processes that were killed.
-    pub killed: u64,
-    /// How often a flight was disturbed, kills included.
-    pub troubles: u64,
-    /// How often each error was the answer, by its type.
-    pub errors: BTreeMap<String, u64>,
-    /// What must not be.
-    pub violations: Vec<Violation>,
-    /// Passwords in what the functions wrote.
-    pub leaks: Vec<Find>,
-    /// How long it took.
-    pub elapsed: Duration,
+/// How a rotation changes the password, as `ROTATION_STRATEGY` names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    /// The one user changes its own.
+    SingleUser,
+    /// The master sets that of the user which is not current.
+    AlternatingUsers,
 }
 
-/// A promise that was broken.
-#[derive(Debug, Clone)]
-pub struct Violation {
-    /// The seed of the run.
-    pub seed: u64,
-    /// What is wrong, after which act.
-    pub what: String,
-    /// All that happened in the run.
-    pub script: String,
+/// What the caller hears while it goes on.
+#[derive(Debug)]
+pub enum Told<'a> {
+    /// How far it is.
+    Report(&'a Report),
+    /// A promise was broken this moment.
+    Violation(&'a Violation),
 }
 
 /// Plays on a stack of its own.
 ///
 /// # Errors
-/// If the stack does not start; what the runs find is in the report.
-pub async fn run(options: StackOptions, chaos: Chaos, told: impl Fn(u64)) -> Result<Report, Error> {
+/// If the stack fails; what the runs find is in the report.
+pub async fn run(
+    options: StackOptions,
+    chaos: Chaos,
+    told: impl Fn(Told<'_>),
+) -> Result<Report, Error> {
     let stack = Arc::new(Stack::start(options).await?);
     let database = stack.database("chaos").await?;
     let started = Instant::now();
-    let report = Arc::new(Mutex::new(Report::default()));
-    let next = Arc::new(AtomicU64::new(0));
+    let (tell, mut heard) = mpsc::unbounded_channel();
+    let company = Arc::new(Company {
+        stack: Arc::clone(&stack),
+        database,
+        chaos,
+        next_run: AtomicU64::new(0),
+        next_player: AtomicUsize::new(0),
+    });
     let mut players = JoinSet::new();
-    for number in 0..chaos.players {
-        let player = Player::enter(&stack, &database, number).await?;
-        let (report, next) = (Arc::clone(&report), Arc::clone(&next));
-        let playing = play_on(player, chaos, next, report);
+    for _ in 0..chaos.players {
+        let playing = play_on(Arc::clone(&company), tell.clone());
         players.spawn_on(playing, background::handle());
     }
-    let mut ticks = tokio::time::interval(Duration::from_secs(10));
+    drop(tell);
+    let mut report = Report::default();
+    let mut ticks = tokio::time::interval(chaos.silence);
     loop {
         tokio::select! {
+            biased;
+            Some((script, played)) = heard.recv() => {
+                if let Some(violation) = report.add(&script, played) {
+                    told(Told::Violation(violation));
+                }
+            }
             joined = players.join_next() => match joined {
                 None => break,
                 Some(Ok(played)) => played?,
                 Some(Err(ended)) => std::panic::resume_unwind(ended.into_panic()),
             },
-            _ = ticks.tick() => told(lock(&report).runs),
+            _ = ticks.tick() => {
+                report.elapsed = started.elapsed();
+                told(Told::Report(&report));
+            }
         }
     }
     stack.end()?;
-    let mut report = std::mem::take(&mut *lock(&report));
     for function in stack.functions().names() {
         for line in stack.functions().log(&function) {
             let sink = format!("the log of {function}");
@@ -108,70 +117,54 @@ pub async fn run(options: StackOptions, chaos: Chaos, told: impl Fn(u64)) -> Res
     Ok(report)
 }
 
-async fn play_on(
-    player: Player,
+/// What the players share.
+struct Company {
+    stack: Arc<Stack>,
+    database: Database,
     chaos: Chaos,
-    next: Arc<AtomicU64>,
-    report: Arc<Mutex<Report>>,
+    next_run: AtomicU64,
+    next_player: AtomicUsize,
+}
+
+impl Company {
+    async fn player(&self) -> Result<Player, Error> {
+        let number = self.next_player.fetch_add(1, Ordering::Relaxed);
+        Player::enter(&self.stack, &self.database, number).await
+    }
+
+    fn script(&self) -> Option<Script> {
+        let number = self.next_run.fetch_add(1, Ordering::Relaxed);
+        let seed = self.chaos.seed.wrapping_add(number);
+        (number < self.chaos.runs).then(|| Script::of(seed, self.chaos.strategy))
+    }
+}
+
+async fn play_on(
+    company: Arc<Company>,
+    tell: mpsc::UnboundedSender<(Script, Played)>,
 ) -> Result<(), Error> {
-    loop {
-        let number = next.fetch_add(1, Ordering::Relaxed);
-        if number >= chaos.runs || lock(&report).violations.len() >= ENOUGH {
-            return Ok(());
-        }
-        let script = Script::of(chaos.seed.wrapping_add(number));
+    let mut player = company.player().await?;
+    while let Some(script) = company.script() {
         let outcome = player.play(&script).await?;
-        let mut all = lock(&report);
-        all.runs += 1;
-        all.invocations += outcome.invocations;
-        all.killed += outcome.killed;
-        all.troubles += outcome.troubles;
-        for error in outcome.errors {
-            *all.errors.entry(error).or_default() += 1;
+        if outcome.violation.is_some() {
+            player = company.player().await?;
         }
-        all.violations
-            .extend(outcome.violation.map(|what| Violation {
-                seed: script.seed,
-                what,
-                script: script.to_string(),
-            }));
+        // Nobody hears it who has met an error elsewhere.
+        let _ = tell.send((script, outcome));
     }
+    Ok(())
 }
 
-impl Report {
-    /// Whether nothing was found.
-    pub fn is_clean(&self) -> bool {
-        self.violations.is_empty() && self.leaks.is_empty()
-    }
+impl Strategy {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::SingleUser, Self::AlternatingUsers];
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for Strategy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for violation in &self.violations {
-            write!(
-                f,
-                "violation: {}\n{}repeat it: make rotation-chaos RUNS=1 SEED={}\n\n",
-                violation.what, violation.script, violation.seed
-            )?;
-        }
-        for leak in &self.leaks {
-            writeln!(f, "{leak}")?;
-        }
-        writeln!(
-            f,
-            "{} runs in {:.1} s: {} invocations, {} disturbed, {} processes killed, {} violations",
-            self.runs,
-            self.elapsed.as_secs_f64(),
-            self.invocations,
-            self.troubles,
-            self.killed,
-            self.violations.len()
-        )?;
-        let errors: Vec<String> = self
-            .errors
-            .iter()
-            .map(|(error, count)| format!("{error} {count}"))
-            .collect();
-        write!(f, "errors: {}", errors.join(", "))
+        f.write_str(match self {
+            Self::SingleUser => "single-user",
+            Self::AlternatingUsers => "alternating-users",
+        })
     }
 }

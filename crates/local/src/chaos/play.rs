@@ -4,36 +4,29 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use tokio_postgres::Client;
 
-use super::script::{Act, Call, Link, Script, Start, What};
+use super::Strategy;
+use super::promise::Seen;
+use super::scene::{Master, Scene};
+use super::script::{Act, Call, Link, Script, What};
 use crate::lambda::{InvokeError, Invoked};
-use crate::postgres::{unique, verifier};
 use crate::secrets_manager::Step;
 use crate::stack::ROTATION;
-use crate::{Credentials, Database, Error, FaultProxy, Function, Stack, Stop};
+use crate::{Database, Error, FaultProxy, Function, Stack, Stop};
 
 /// Shorter than what AWS gives, so that a lost answer costs little; long enough for a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_BUDGET_SECONDS: &str = "3";
-/// How often the labels and the password may change while it is looked at.
-const LOOKS: u32 = 50;
 
-/// One who plays a script at a time, with a function, a role and proxies of its own.
+/// One who plays a script at a time, with functions, roles and proxies of its own.
 pub(super) struct Player {
-    stack: Arc<Stack>,
-    database: Database,
-    /// The function as it is by default, and with fast promotion.
-    functions: [String; 2],
-    superuser: Client,
+    pub(super) stack: Arc<Stack>,
+    pub(super) scene: Scene,
+    number: usize,
     api: FaultProxy,
     link: FaultProxy,
-    /// What the database accepts at first, and another password that it does not.
-    first: (Credentials, String),
-    other: Credentials,
 }
 
 /// How a run went.
@@ -41,44 +34,46 @@ pub(super) struct Player {
 pub(super) struct Played {
     pub(super) invocations: u64,
     pub(super) killed: u64,
+    pub(super) cut: u64,
     pub(super) troubles: u64,
     pub(super) errors: Vec<String>,
     pub(super) violation: Option<String>,
 }
 
 /// A run under way.
-struct Run<'a> {
-    player: &'a Player,
-    function: String,
-    secret_arn: String,
-    seed: u64,
+pub(super) struct Run<'a> {
+    pub(super) player: &'a Player,
+    pub(super) strategy: Strategy,
+    pub(super) function: String,
+    pub(super) secret_arn: String,
+    master: Option<Master>,
+    pub(super) seed: u64,
     /// The tokens of the rotations, the newest last.
     tokens: Vec<String>,
     standing: Vec<Standing>,
     /// What is there while nothing has happened.
-    first: Seen,
-    /// Whether the database accepts a version's password, by that and by the verifier.
-    accepted: HashMap<(String, String), bool>,
+    pub(super) first: Seen,
+    /// Whether the database refuses `AWSCURRENT` then.
+    pub(super) first_refused: bool,
+    /// Somebody has taken the label off under calls that still stand, and may go on by it.
+    overtaken: bool,
+    /// Whether the database accepts a version's password, by that and by the user's verifier.
+    pub(super) accepted: HashMap<(String, Option<String>), bool>,
     played: Played,
 }
 
 /// A call that stands still over further acts.
 struct Standing {
+    step: Step,
     until: usize,
     stop: Stop,
-    calls: JoinSet<Result<Invoked, InvokeError>>,
+    calls: Calls,
 }
 
-/// What decides who gets in.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Seen {
-    current: Option<String>,
-    pending: Option<String>,
-    verifier: String,
-}
+type Calls = JoinSet<Result<Invoked, InvokeError>>;
 
 /// Why a run ends: a broken promise, or a stack that fails.
-enum Broken {
+pub(super) enum Broken {
     Promise(String),
     Stack(Error),
 }
@@ -89,44 +84,33 @@ impl Player {
         database: &Database,
         number: usize,
     ) -> Result<Self, Error> {
-        let first = stack.server().login_role("chaos", &[]).await?;
-        let api = FaultProxy::start(stack.gateway().address()).await?;
-        let functions = [ROTATION, "fast-rotation"].map(|name| format!("{name}-{number}"));
-        let binary = stack.function_directory().join(ROTATION);
-        let ca_file = stack.server().ca_file.to_string_lossy().into_owned();
-        for (function, fast) in functions.iter().zip(["false", "true"]) {
-            let definition = Function::binary(function, &binary)
-                .variable("AWS_ENDPOINT_URL", api.endpoint())
-                .variable("AWS_LAMBDA_LOG_FORMAT", "JSON")
-                .variable("AWS_LAMBDA_LOG_LEVEL", "ERROR")
-                .variable("CONNECT_BUDGET_SECONDS", CONNECT_BUDGET_SECONDS)
-                .variable("DB_CA_BUNDLE", &ca_file)
-                .variable("FAST_PROMOTION", fast)
-                .timeout(TIMEOUT);
-            stack.functions().define(definition)?;
-        }
-        Ok(Self {
+        let player = Self {
             stack: Arc::clone(stack),
-            database: database.clone(),
-            functions,
-            superuser: database.superuser().await?,
-            api,
+            scene: Scene::build(database).await?,
+            number,
+            api: FaultProxy::start(stack.gateway().address()).await?,
             link: FaultProxy::start(stack.server().address()).await?,
-            other: Credentials::generate(&first.username),
-            first: (first.clone(), verifier(&first)),
-        })
+        };
+        for strategy in Strategy::ALL {
+            for fast in [false, true] {
+                stack.functions().define(player.function(strategy, fast))?;
+            }
+        }
+        Ok(player)
     }
 
-    /// Plays a script to its end, or to the first broken promise.
+    /// Plays a script to its end, or to the first broken promise. Behind one the player is of no further use: what runs of
+    /// it may go on for a while.
     pub(super) async fn play(&self, script: &Script) -> Result<Played, Error> {
         let mut run = self.set(script).await?;
         let ended = run.play(script).await;
-        // What still stands is of no interest any more; what runs must not disturb the next run.
-        run.standing.clear();
         if ended.is_err() {
             self.stack.functions().kill(&run.function);
         }
-        self.stack.secrets_manager().forget(&run.secret_arn);
+        let master_arn = run.master.as_ref().map(|master| &master.secret_arn);
+        for arn in [Some(&run.secret_arn), master_arn].into_iter().flatten() {
+            self.stack.secrets_manager().forget(arn);
+        }
         self.stack.gateway().clear_calls();
         match ended {
             Ok(()) => {}
@@ -137,36 +121,56 @@ impl Player {
     }
 
     async fn set<'a>(&'a self, script: &Script) -> Result<Run<'a>, Error> {
-        let (first, verifier) = &self.first;
-        let alter = format!("ALTER ROLE {} PASSWORD '{verifier}'", first.username);
-        let set = self.superuser.batch_execute(&alter).await;
-        set.map_err(Error::database("set the first password"))?;
-        let text = |one: &Credentials| self.database.secret_at("127.0.0.1", self.link.port(), one);
-        let secrets_manager = self.stack.secrets_manager();
-        let (older, newer) = match script.start {
-            Start::New => (first, None),
-            Start::Rotated => (&self.other, Some(first)),
-            Start::WrongCurrent => (first, Some(&self.other)),
-        };
-        let name = unique("chaos");
-        let secret_arn = self.stack.create_secret(&name, &text(older))?;
-        if let Some(newer) = newer {
-            secrets_manager.put(&secret_arn, &text(newer));
+        let scene = self.scene.set(script, &self.stack, self.link.port());
+        let (secret_arn, mut master) = scene.await?;
+        if let Some(master) = master.as_mut().filter(|_| script.master_in_gap) {
+            self.scene.rotate_master(master, &self.stack).await?;
         }
-        let [usual, fast] = &self.functions;
         let mut run = Run {
             player: self,
-            function: if script.fast { fast } else { usual }.clone(),
+            strategy: script.strategy,
+            function: self.name(script.strategy, script.fast),
             secret_arn,
+            master,
             seed: script.seed,
             tokens: Vec::new(),
             standing: Vec::new(),
             first: Seen::default(),
+            first_refused: false,
+            overtaken: false,
             accepted: HashMap::new(),
             played: Played::default(),
         };
-        run.first = run.look().await?;
+        run.begin_to_watch().await?;
         Ok(run)
+    }
+
+    /// The function of this player, as it is by default or with fast promotion.
+    fn function(&self, strategy: Strategy, fast: bool) -> Function {
+        let binary = self.stack.function_directory().join(ROTATION);
+        let ca_file = &self.stack.server().ca_file;
+        let function = Function::binary(&self.name(strategy, fast), binary)
+            .variable("AWS_ENDPOINT_URL", self.api.endpoint())
+            .variable("AWS_LAMBDA_LOG_FORMAT", "JSON")
+            .variable("AWS_LAMBDA_LOG_LEVEL", "ERROR")
+            .variable("CONNECT_BUDGET_SECONDS", CONNECT_BUDGET_SECONDS)
+            .variable("DB_CA_BUNDLE", ca_file.to_string_lossy())
+            .variable("FAST_PROMOTION", fast.to_string())
+            .variable("ROTATION_STRATEGY", strategy.to_string())
+            .timeout(TIMEOUT);
+        let [user, _] = self.scene.users();
+        match strategy {
+            Strategy::SingleUser => function,
+            // The master's secret names no host; and it repairs what somebody typed wrongly.
+            Strategy::AlternatingUsers => function
+                .variable("DB_HOST", "127.0.0.1")
+                .variable("BOOTSTRAP_USER", user),
+        }
+    }
+
+    fn name(&self, strategy: Strategy, fast: bool) -> String {
+        let fast = if fast { "-fast" } else { "" };
+        format!("{ROTATION}-{strategy}{fast}-{}", self.number)
     }
 
     fn proxy(&self, link: Link) -> &FaultProxy {
@@ -183,20 +187,25 @@ impl Run<'_> {
             match act {
                 Act::Begin { tidy } => self.begin(*tidy),
                 Act::Call(call) => self.call(call, number).await?,
-                Act::TakeLabel => {
-                    let secrets_manager = self.player.stack.secrets_manager();
-                    secrets_manager.take_pending(&self.secret_arn);
-                    // Whoever did that has the state that follows; a rotation has to find its way out of it.
-                    self.first = self.look().await?;
-                }
+                Act::TakeLabel => self.take_label().await?,
+                Act::RotateMaster => self.rotate_master().await?,
             }
             self.let_go(number).await?;
-            let after = format!("act {}, {act}", number + 1);
-            self.check(&after).await?;
+            let after = format!("after act {}, {act}", number + 1);
+            self.watch(&after).await?;
         }
         self.let_go(usize::MAX).await?;
-        self.check("the last act").await?;
+        self.watch("after the last act").await?;
         self.rotate_normally().await
+    }
+
+    /// Looks whether what must hold does; what calls do whose label was taken away under them is the taker's business.
+    async fn watch(&mut self, when: &str) -> Result<(), Broken> {
+        if !self.overtaken {
+            return self.check(when).await;
+        }
+        self.overtaken = !self.standing.is_empty();
+        Ok(self.begin_to_watch().await?)
     }
 
     /// What the service does; while a rotation is not over it goes on with that one.
@@ -211,6 +220,31 @@ impl Run<'_> {
             .is_ok()
         {
             self.tokens.push(token);
+        }
+    }
+
+    /// Whoever takes a label off has the state that follows; a rotation has to find its way out of it.
+    async fn take_label(&mut self) -> Result<(), Error> {
+        let seen = self.look().await?;
+        // `PutSecretValue` takes no condition: a stalled one would take the label back from a later rotation, and no decision
+        // can help that.
+        let creates = |one: &Standing| one.step == Step::CreateSecret;
+        if !seen.is_under_way() || self.standing.iter().any(creates) {
+            return Ok(());
+        }
+        let secrets_manager = self.player.stack.secrets_manager();
+        secrets_manager.take_pending(&self.secret_arn);
+        self.overtaken |= !self.standing.is_empty();
+        self.begin_to_watch().await
+    }
+
+    async fn rotate_master(&mut self) -> Result<(), Error> {
+        match &mut self.master {
+            Some(master) => {
+                let Player { scene, stack, .. } = self.player;
+                scene.rotate_master(master, stack).await
+            }
+            None => Ok(()),
         }
     }
 
@@ -242,8 +276,12 @@ impl Run<'_> {
                 () = reached => {
                     let Some((what, here)) = stop.take() else { continue };
                     self.played.troubles += 1;
+                    self.watch(&format!("while this stands still: {call}")).await?;
                     match what {
-                        What::Cut => here.cut(),
+                        What::Cut => {
+                            self.played.cut += 1;
+                            here.cut();
+                        }
                         What::Kill => {
                             let functions = self.player.stack.functions();
                             let killed = functions.kill(&self.function);
@@ -254,13 +292,19 @@ impl Run<'_> {
                             tokio::time::sleep(Duration::from_millis(milliseconds)).await;
                         }
                         What::Outlived(acts) => {
-                            self.standing.push(Standing { until: number + acts, stop: here, calls });
+                            self.standing.push(Standing {
+                                step: call.step,
+                                until: number + acts,
+                                stop: here,
+                                calls,
+                            });
                             return Ok(());
                         }
                         What::Lost => {
                             while let Some(answer) = calls.join_next().await {
                                 self.hear(answer)?;
                             }
+                            here.cut();
                             return Ok(());
                         }
                     }
@@ -269,16 +313,20 @@ impl Run<'_> {
         }
     }
 
-    fn invoke(
-        &mut self,
-        calls: &mut JoinSet<Result<Invoked, InvokeError>>,
+    fn invoke(&mut self, calls: &mut Calls, step: Step, token: &str) {
+        self.played.invocations += 1;
+        calls.spawn(self.invocation(step, token));
+    }
+
+    /// One call of the function.
+    pub(super) fn invocation(
+        &self,
         step: Step,
         token: &str,
-    ) {
+    ) -> impl Future<Output = Result<Invoked, InvokeError>> + use<> {
         let event = json!({"Step": step.as_str(), "SecretId": self.secret_arn, "ClientRequestToken": token});
         let (functions, function) = (self.player.stack.functions().clone(), self.function.clone());
-        self.played.invocations += 1;
-        calls.spawn(async move { functions.invoke(&function, event.to_string()).await });
+        async move { functions.invoke(&function, event.to_string()).await }
     }
 
     /// Lets the calls go on that were to stand until this act, and waits for their ends.
@@ -319,112 +367,10 @@ impl Run<'_> {
         self.played.errors.push(error_type);
         Ok(())
     }
-
-    /// Whether `AWSCURRENT` or `AWSPENDING` opens the database, or nothing has happened yet.
-    async fn check(&mut self, after: &str) -> Result<(), Broken> {
-        for _ in 0..LOOKS {
-            let seen = self.look().await?;
-            let opens = self.accepts(seen.current.as_ref(), &seen).await?
-                || self.accepts(seen.pending.as_ref(), &seen).await?;
-            let unchanged =
-                seen.verifier == self.first.verifier && seen.current == self.first.current;
-            if opens || unchanged {
-                return Ok(());
-            }
-            // It may have changed between the two looks.
-            if self.look().await? == seen {
-                return Err(Broken::Promise(format!(
-                    "after {after}: the database accepts neither AWSCURRENT nor AWSPENDING"
-                )));
-            }
-        }
-        Err(Broken::Promise(format!("after {after}: it never rests")))
-    }
-
-    /// The rotation that is not over, if there is one, and then another.
-    async fn rotate_normally(&mut self) -> Result<(), Broken> {
-        let (stack, arn) = (Arc::clone(&self.player.stack), self.secret_arn.clone());
-        let seen = self.look().await?;
-        let left = seen.pending.filter(|id| Some(id) != seen.current.as_ref());
-        let token = format!("{:016x}-normal-rotation", self.seed);
-        for (which, token) in [
-            left.map(|token| ("the rotation that was left", token)),
-            Some(("a normal rotation", token)),
-        ]
-        .into_iter()
-        .flatten()
-        {
-            let refused = |reason: String| Broken::Promise(format!("{which} failed: {reason}"));
-            stack
-                .secrets_manager()
-                .reserve(&arn, &token, &self.function)
-                .map_err(|error| refused(error.to_string()))?;
-            for step in Step::ALL {
-                let mut calls = JoinSet::new();
-                self.invoke(&mut calls, step, &token);
-                self.played.invocations -= 1;
-                match calls.join_next().await {
-                    Some(Ok(Ok(invoked))) => {
-                        if let Some((error_type, message)) = error_of(&invoked) {
-                            return Err(refused(format!("{step}: {error_type}: {message}")));
-                        }
-                    }
-                    other => return Err(refused(format!("{step}: {other:?}"))),
-                }
-            }
-            if !stack.secrets_manager().complete(&arn, &token) {
-                return Err(refused("AWSCURRENT is not on its version".to_owned()));
-            }
-            let seen = self.look().await?;
-            if !self.accepts(seen.current.as_ref(), &seen).await? {
-                return Err(refused("the database refuses AWSCURRENT".to_owned()));
-            }
-        }
-        Ok(())
-    }
-
-    async fn look(&self) -> Result<Seen, Error> {
-        let query = "SELECT rolpassword FROM pg_authid WHERE rolname = $1";
-        let role = &self.player.first.0.username;
-        let row = self.player.superuser.query_one(query, &[role]).await;
-        let row = row.map_err(Error::database("read the verifier"))?;
-        let stages = self.player.stack.secrets_manager().stages(&self.secret_arn);
-        let with = |label: &str| {
-            let held = |stages: &Vec<String>| stages.iter().any(|stage| stage == label);
-            let found = stages.iter().find(|(_, stages)| held(stages));
-            found.map(|(id, _)| id.clone())
-        };
-        Ok(Seen {
-            current: with("AWSCURRENT"),
-            pending: with("AWSPENDING"),
-            verifier: row.get(0),
-        })
-    }
-
-    /// Logs in, unless it did with the same password against the same verifier.
-    async fn accepts(&mut self, version: Option<&String>, seen: &Seen) -> Result<bool, Error> {
-        let Some(version) = version else {
-            return Ok(false);
-        };
-        let key = (version.clone(), seen.verifier.clone());
-        if let Some(known) = self.accepted.get(&key) {
-            return Ok(*known);
-        }
-        let secrets_manager = self.player.stack.secrets_manager();
-        let Some(text) = secrets_manager.text_of(&self.secret_arn, version) else {
-            return Ok(false);
-        };
-        let secret: Value = serde_json::from_str(text.expose_secret()).unwrap_or_default();
-        let member = |name: &str| text_in(&secret, name);
-        let credentials = Credentials::new(member("username"), member("password"));
-        let accepted = self.player.database.connect(&credentials).await.is_ok();
-        self.accepted.insert(key, accepted);
-        Ok(accepted)
-    }
 }
 
 /// Type and message of a function's error.
-fn error_of(invoked: &Invoked) -> Option<(String, String)> {
+pub(super) fn error_of(invoked: &Invoked) -> Option<(String, String)> {
     invoked.function_error.as_ref()?;
     let document: Value = serde_json::from_slice(&invoked.payload).unwrap_or_default();
     Some((
@@ -433,7 +379,7 @@ fn error_of(invoked: &Invoked) -> Option<(String, String)> {
     ))
 }
 
-fn text_in(document: &Value, member: &str) -> String {
+pub(super) fn text_in(document: &Value, member: &str) -> String {
     let text = document.get(member).and_then(Value::as_str);
     text.unwrap_or_default().to_owned()
 }

@@ -4,14 +4,21 @@ use std::fmt;
 
 use fastrand::Rng;
 
+use super::Strategy;
 use crate::proxy::Flight;
 use crate::secrets_manager::Step;
+
+/// Of a hundred runs, those of alternating users where both strategies are played.
+const ALTERNATING: u32 = 40;
 
 /// A run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Script {
     pub(super) seed: u64,
+    pub(super) strategy: Strategy,
     pub(super) start: Start,
+    /// Whether the master is in the gap of its own rotation at first; with alternating users only.
+    pub(super) master_in_gap: bool,
     /// Whether the function promotes at once.
     pub(super) fast: bool,
     pub(super) acts: Vec<Act>,
@@ -22,10 +29,12 @@ pub(super) struct Script {
 pub(super) enum Start {
     /// `AWSCURRENT` opens the database, and there is no other version.
     New,
-    /// `AWSCURRENT` opens it, and `AWSPREVIOUS` did.
+    /// `AWSCURRENT` opens it, and `AWSPREVIOUS` did; of alternating users it is the second's, and both open it.
     Rotated,
     /// `AWSPREVIOUS` opens it, because somebody typed `AWSCURRENT` wrongly.
     WrongCurrent,
+    /// As `Rotated`, by AWS's function for alternating users: the second owns what it has made.
+    FromReference,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +45,8 @@ pub(super) enum Act {
     Call(Call),
     /// Somebody takes `AWSPENDING` off the version that is being made, as is often advised.
     TakeLabel,
+    /// The master's own rotation gets on: into its gap, or out of it.
+    RotateMaster,
 }
 
 /// One call of the function, or two at once.
@@ -81,19 +92,29 @@ pub(super) enum What {
 }
 
 impl Script {
-    pub(super) fn of(seed: u64) -> Self {
+    /// The script of a seed, for `strategy` or, without one, for the strategy that the seed chooses.
+    pub(super) fn of(seed: u64, strategy: Option<Strategy>) -> Self {
         let mut rng = Rng::with_seed(seed);
+        let chosen = if chance(&mut rng, ALTERNATING) {
+            Strategy::AlternatingUsers
+        } else {
+            Strategy::SingleUser
+        };
+        let strategy = strategy.unwrap_or(chosen);
+        let alternating = strategy == Strategy::AlternatingUsers;
         let start = match rng.u32(..10) {
             0 => Start::WrongCurrent,
             1..=3 => Start::Rotated,
+            4..=5 if alternating => Start::FromReference,
             _ => Start::New,
         };
         let fast = chance(&mut rng, 25);
+        let master_in_gap = alternating && chance(&mut rng, 25);
         let mut acts = Vec::new();
         for _ in 0..rng.usize(1..=2) {
             acts.push(Act::Begin { tidy: rng.bool() });
             for _ in 0..rng.usize(1..=2) {
-                attempt(&mut rng, &mut acts);
+                attempt(&mut rng, strategy, &mut acts);
                 if chance(&mut rng, 10) {
                     acts.push(Act::TakeLabel);
                 }
@@ -101,7 +122,9 @@ impl Script {
         }
         Self {
             seed,
+            strategy,
             start,
+            master_in_gap,
             fast,
             acts,
         }
@@ -109,18 +132,22 @@ impl Script {
 }
 
 /// What the service does for one rotation, in order for the most part.
-fn attempt(rng: &mut Rng, acts: &mut Vec<Act>) {
+fn attempt(rng: &mut Rng, strategy: Strategy, acts: &mut Vec<Act>) {
     for step in Step::ALL {
+        if strategy == Strategy::AlternatingUsers && chance(rng, 8) {
+            acts.push(Act::RotateMaster);
+        }
         if chance(rng, 6) {
             continue;
         }
-        acts.push(Act::Call(call(rng, step)));
+        acts.push(Act::Call(call(rng, strategy, step)));
         if chance(rng, 12) {
-            acts.push(Act::Call(call(rng, step)));
+            acts.push(Act::Call(call(rng, strategy, step)));
         }
         if chance(rng, 10) {
             let any = Step::ALL.get(rng.usize(..Step::ALL.len()));
-            acts.push(Act::Call(call(rng, any.copied().unwrap_or(step))));
+            let any = any.copied().unwrap_or(step);
+            acts.push(Act::Call(call(rng, strategy, any)));
         }
         if chance(rng, 10) {
             // It gives up, and begins anew.
@@ -129,27 +156,29 @@ fn attempt(rng: &mut Rng, acts: &mut Vec<Act>) {
     }
 }
 
-fn call(rng: &mut Rng, step: Step) -> Call {
+fn call(rng: &mut Rng, strategy: Strategy, step: Step) -> Call {
     Call {
         step,
         outdated: chance(rng, 10),
         copies: if chance(rng, 12) { 2 } else { 1 },
-        trouble: chance(rng, 50).then(|| trouble(rng, step)),
+        trouble: chance(rng, 50).then(|| trouble(rng, strategy, step)),
     }
 }
 
-fn trouble(rng: &mut Rng, step: Step) -> Trouble {
+fn trouble(rng: &mut Rng, strategy: Strategy, step: Step) -> Trouble {
     let link = if step == Step::CreateSecret || chance(rng, 40) {
         Link::Api
     } else {
         Link::Database
     };
     // About as many flights as the step has; where there are fewer, nothing happens.
-    let flights = match (link, step) {
-        (Link::Database, Step::SetSecret) => 19,
-        (Link::Database, _) => 7,
-        (Link::Api, Step::CreateSecret | Step::SetSecret) => 5,
-        (Link::Api, _) => 3,
+    let flights = match (link, step, strategy) {
+        (Link::Database, Step::SetSecret, Strategy::SingleUser) => 19,
+        (Link::Database, Step::SetSecret, Strategy::AlternatingUsers) => 40,
+        (Link::Database, _, _) => 7,
+        (Link::Api, Step::SetSecret, Strategy::AlternatingUsers) => 6,
+        (Link::Api, Step::CreateSecret | Step::SetSecret, _) => 5,
+        (Link::Api, _, _) => 3,
     };
     Trouble {
         link,
@@ -176,10 +205,20 @@ fn chance(rng: &mut Rng, percent: u32) -> bool {
 impl fmt::Display for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let promotion = if self.fast { ", fast promotion" } else { "" };
+        let gap = if self.master_in_gap {
+            ", the master in its gap"
+        } else {
+            ""
+        };
+        let Self {
+            seed,
+            strategy,
+            start,
+            ..
+        } = self;
         writeln!(
             f,
-            "seed {}, at first: {:?}{promotion}",
-            self.seed, self.start
+            "seed {seed}, {strategy}, at first: {start:?}{gap}{promotion}"
         )?;
         for (number, act) in self.acts.iter().enumerate() {
             writeln!(f, "  {}. {act}", number + 1)?;
@@ -195,6 +234,7 @@ impl fmt::Display for Act {
             Self::Begin { tidy: false } => f.write_str("a rotation begins"),
             Self::Call(call) => write!(f, "{call}"),
             Self::TakeLabel => f.write_str("somebody takes the label AWSPENDING off"),
+            Self::RotateMaster => f.write_str("the master's own rotation gets on"),
         }
     }
 }
@@ -237,15 +277,35 @@ mod tests {
     #[test]
     fn the_same_seed_makes_the_same_script() {
         for seed in 0..100 {
-            assert_eq!(Script::of(seed), Script::of(seed));
+            let script = Script::of(seed, None);
+            assert_eq!(script, Script::of(seed, None));
+            assert_eq!(script, Script::of(seed, Some(script.strategy)));
         }
-        assert_ne!(Script::of(1).acts, Script::of(2).acts);
+        assert_ne!(Script::of(1, None).acts, Script::of(2, None).acts);
+    }
+
+    #[test]
+    fn each_strategy_has_its_share() {
+        let scripts = (0..1000).map(|seed| Script::of(seed, None).strategy);
+        let alternating = scripts.filter(|strategy| *strategy == Strategy::AlternatingUsers);
+        assert!((350..450).contains(&alternating.count()));
+    }
+
+    #[track_caller]
+    fn check(strategy: Strategy, parts: &[&str], absent: &[&str]) {
+        let scripts = (0..1000).map(|seed| Script::of(seed, Some(strategy)).to_string());
+        let all: String = scripts.collect();
+        for part in parts {
+            assert!(all.contains(part), "{part}");
+        }
+        for part in absent {
+            assert!(!all.contains(part), "{part}");
+        }
     }
 
     #[test]
     fn a_thousand_scripts_have_every_kind_of_trouble() {
-        let all: String = (0..1000).map(|seed| Script::of(seed).to_string()).collect();
-        for part in [
+        let parts = [
             "New",
             "Rotated",
             "WrongCurrent",
@@ -261,8 +321,15 @@ mod tests {
             "finishSecret",
             "label AWSPENDING off",
             "fast promotion",
-        ] {
-            assert!(all.contains(part), "{part}");
-        }
+        ];
+        let of_two_users = [
+            "FromReference",
+            "master in its gap",
+            "master's own rotation",
+            "answer 40 of the database",
+        ];
+        check(Strategy::SingleUser, &parts, &of_two_users);
+        check(Strategy::AlternatingUsers, &parts, &[]);
+        check(Strategy::AlternatingUsers, &of_two_users, &[]);
     }
 }

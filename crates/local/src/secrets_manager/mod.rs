@@ -95,12 +95,27 @@ impl SecretsManager {
             .map(|secret| secret.arn.clone())
     }
 
-    /// Stores a text as the current version, as an operator does.
-    pub(crate) fn put(&self, secret_id: &str, text: &SecretString) {
+    /// Stores a text as the version with this label, as an operator does.
+    pub(crate) fn put(&self, secret_id: &str, text: &SecretString, label: &str) {
         if let Ok(secret) = lock(&self.shared.vault).find_mut(secret_id) {
             let (token, content) = (Uuid::new_v4().to_string(), Content::Text(text.clone()));
             // A token of its own and a secret in use leave nothing to refuse.
-            let _ = secret.put(&token, content, None, now());
+            let _ = secret.put(&token, content, Some(&[label.to_owned()]), now());
+        }
+    }
+
+    /// Makes the pending version current, as the owner of a secret does that no function rotates.
+    pub(crate) fn promote_pending(&self, secret_id: &str) {
+        if let Ok(secret) = lock(&self.shared.vault).find_mut(secret_id) {
+            let pending = secret.labels.holder(labels::PENDING).map(str::to_owned);
+            let current = secret.labels.holder(labels::CURRENT).map(str::to_owned);
+            // Both versions are there, and nobody else moves this secret's labels.
+            let _ = secret.update_stage(
+                labels::CURRENT,
+                pending.as_deref(),
+                current.as_deref(),
+                now(),
+            );
         }
     }
 
