@@ -284,6 +284,31 @@ mod named {
         assert!(world.is_over("b"), "{world:?}");
     }
 
+    /// `UpdateSecretVersionStage` has no condition on AWSPENDING, so the late one moves AWSCURRENT all the same: whoever reads
+    /// that alone is refused until the next rotation is over.
+    #[test]
+    fn f3_a_late_finish_behind_the_next_set_locks_nobody_out() {
+        let mut world = world();
+        world.start("a");
+        call(&mut world, "createSecret", "a");
+        call(&mut world, "setSecret", "a");
+        let mut late = stalled(&mut world, "finishSecret", "a", 3);
+        world.remove_pending(&[]);
+        world.start("b");
+        call(&mut world, "createSecret", "b");
+        call(&mut world, "setSecret", "b");
+        let answer = late.finish(&mut world);
+        assert!(
+            matches!(answer, Answer::Ended(Ok(Done::Promoted))),
+            "{answer:?}"
+        );
+        assert!(!world.is_over("a") && world.is_open(), "{world:?}");
+        for step in ["testSecret", "finishSecret"] {
+            call(&mut world, step, "b");
+        }
+        assert!(world.is_over("b"), "{world:?}");
+    }
+
     #[test]
     fn f4_a_finish_without_set_promotes_nothing() {
         let mut world = world();
