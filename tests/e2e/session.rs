@@ -10,9 +10,10 @@ mod work;
 
 use std::time::Duration;
 
-use aurora_session::{Builder, SecretsManager, Session, SessionError, Stage, Trust};
+use aurora_session::{Builder, Counters, SecretsManager, Session, SessionError, Stage, Trust};
 use local::canary;
 use local::{Credentials, Database, FaultProxy, Stack, StackOptions};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_postgres::Client;
 
@@ -146,14 +147,28 @@ impl Key {
             .count("SecretsManager", "GetSecretValue")
     }
 
-    /// How often the server refused the role's password so far.
-    fn refused_logins(&self) -> usize {
+    /// How often the role's password was refused so far: by the server's log, and as the one session that was used has counted.
+    #[track_caller]
+    fn refused_logins(&self, session: &Session) -> u64 {
+        let counters = session.counters();
+        let counted = counters.refusals.total();
+        let logged = self.logged_refusals();
+        // A login that was given up may have been refused without anybody learning of it.
+        assert!(
+            logged == counted || logged > counted && counters.login_retries > 0,
+            "the server has logged {logged}: {counters:?}"
+        );
+        counted
+    }
+
+    fn logged_refusals(&self) -> u64 {
         let line = format!(
             "password authentication failed for user \"{}\"",
             self.first.username
         );
         let log = self.stack.server().log().unwrap();
-        log.lines().filter(|logged| logged.contains(&line)).count()
+        let refusals = log.lines().filter(|logged| logged.contains(&line));
+        refusals.count().try_into().unwrap()
     }
 
     /// Ends every connection of the session under test, as a failover does.
@@ -165,13 +180,46 @@ impl Key {
     }
 }
 
-/// A deadline for what has to succeed on any machine.
+/// How long what has to come may take on any machine, however much else that does.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// A deadline for what has to succeed.
 fn soon() -> Instant {
-    within(Duration::from_secs(30))
+    within(PATIENCE)
 }
 
 fn within(time: Duration) -> Instant {
     Instant::now() + time
+}
+
+/// Waits until a count of the session's is there.
+async fn counted(session: &Session, what: &str, is_there: impl Fn(Counters) -> bool) {
+    let waited = local::wait::until(what, PATIENCE, async || {
+        is_there(session.counters()).then_some(())
+    });
+    waited.await.unwrap();
+}
+
+/// Has a task try every version until it only watches the labels any more, drops it there, and returns the error of the next
+/// task, which has no time for anything: so no login depends on how fast this machine is.
+async fn nothing_opens(session: &Session) -> SessionError {
+    let waits = session.counters().waits;
+    let searching = connecting(session);
+    counted(session, "a session that watches the labels", |counters| {
+        counters.waits > waits
+    })
+    .await;
+    searching.abort();
+    let cancelled = searching.await.expect_err("nothing can have opened it");
+    assert!(cancelled.is_cancelled(), "{cancelled}");
+    let failed = session.connect(within(Duration::from_millis(50))).await;
+    failed.expect_err("no version opens the database")
+}
+
+/// A task that connects.
+fn connecting(session: &Session) -> JoinHandle<Result<(), SessionError>> {
+    let session = session.clone();
+    tokio::spawn(async move { session.connect(soon()).await.map(drop) })
 }
 
 /// An error and its causes, as a handler prints them: without a password.

@@ -1,5 +1,7 @@
 //! Why there is no session.
 
+use std::sync::Arc;
+
 use aurora::{LoginError, Retry, TrustError};
 use secrets::{DocumentError, SecretsError};
 use thiserror::Error;
@@ -9,7 +11,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum SessionError {
     /// No version of the secret opens the database: find out which one should, and set it.
-    #[error("no version of secret {secret_id} opens the database{}", note(secrets.as_deref()))]
+    #[error("no version of secret {secret_id} opens the database{}", note(unread.as_deref()))]
     Refused {
         /// ARN or name of the secret.
         secret_id: String,
@@ -18,7 +20,7 @@ pub enum SessionError {
         source: LoginError,
         /// The last failure of Secrets Manager, if there was one: perhaps a version could not be
         /// read that would open it.
-        secrets: Option<Box<SecretsError>>,
+        unread: Option<Arc<SecretsError>>,
     },
     /// The database cannot be logged in to, for a reason that other credentials do not help with.
     #[error("no connection to the database")]
@@ -30,7 +32,7 @@ pub enum SessionError {
         secret_id: String,
         /// Why.
         #[source]
-        source: SecretsError,
+        source: Arc<SecretsError>,
     },
     /// The current version of the secret can be read but not used.
     #[error("secret {secret_id} cannot be used")]

@@ -118,7 +118,7 @@ pub fn resume(search: Search) -> (Search, Try) {
         search.step,
         Step::WatchCurrent | Step::WatchPending | Step::Paused { complete: true }
     );
-    if search.step == Step::Over {
+    if search.is_over() {
         return (search, Try::GiveUp);
     }
     from_the_top(search, complete)
@@ -172,6 +172,11 @@ pub fn next(mut search: Search, outcome: Outcome<'_>) -> (Search, Try) {
 }
 
 impl Search {
+    /// Whether it has ended without a version that will do.
+    pub(crate) fn is_over(&self) -> bool {
+        self.step == Step::Over
+    }
+
     fn may_try(&self, version_id: &str, stage: Stage) -> bool {
         self.refused
             .iter()

@@ -21,7 +21,8 @@ pub(crate) struct Pass<'a> {
     /// What the others have to stand in for.
     current: Option<Arc<SecretVersion>>,
     refusal: Option<LoginError>,
-    trouble: Option<SecretsError>,
+    /// Why a version could not be read.
+    unread: Option<Arc<SecretsError>>,
 }
 
 impl<'a> Pass<'a> {
@@ -31,14 +32,13 @@ impl<'a> Pass<'a> {
         deadline: Instant,
         refusal: Option<LoginError>,
     ) -> Self {
-        let accepted = searcher.accepted();
         Self {
             searcher,
             deadline,
-            at_hand: accepted.clone(),
-            current: accepted,
+            at_hand: None,
+            current: searcher.accepted(),
             refusal,
-            trouble: None,
+            unread: None,
         }
     }
 
@@ -46,7 +46,8 @@ impl<'a> Pass<'a> {
     pub(crate) async fn run(mut self) -> Result<Login, SessionError> {
         let (mut search, mut what) = self.begin();
         loop {
-            self.searcher.knowledge().note(&search);
+            let knowledge = self.searcher.knowledge();
+            knowledge.note(&search, self.unread.as_ref());
             let outcome = match what {
                 Try::LogIn => match self.log_in().await? {
                     Some(login) => return Ok(login),
@@ -61,6 +62,10 @@ impl<'a> Pass<'a> {
                     if !pause(round, self.deadline).await {
                         return Err(self.failure());
                     }
+                    if knowledge.forget_outdated(Instant::now()) {
+                        (search, what) = self.begin();
+                        continue;
+                    }
                     Outcome::Waited
                 }
                 Try::GiveUp => return Err(self.failure()),
@@ -69,12 +74,15 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Goes on from where another task stopped a moment ago, or begins with what is at hand.
+    /// Goes on from where another task stopped a moment ago, or begins with what was accepted last.
     fn begin(&mut self) -> (Search, Try) {
-        if let Some((search, refusal)) = self.searcher.knowledge().search_left(Instant::now()) {
+        if let Some(search) = self.searcher.knowledge().search_left(Instant::now()) {
+            let (refusal, unread) = self.searcher.knowledge().reasons();
             self.refusal = self.refusal.take().or(refusal);
+            self.unread = unread;
             return fallback::resume(search);
         }
+        self.at_hand = self.searcher.accepted();
         let cached = self.at_hand.as_deref();
         fallback::start(cached.map(|version| version.version_id.as_str()))
     }
@@ -85,7 +93,10 @@ impl<'a> Pass<'a> {
             return Ok(None);
         };
         match self.searcher.log_in(&version, self.deadline).await {
-            Ok(login) => Ok(Some(login)),
+            Ok(login) => {
+                self.searcher.knowledge().accept(&version);
+                Ok(Some(login))
+            }
             Err(error) if error.is_refused() => {
                 self.refusal = Some(error);
                 Ok(None)
@@ -105,14 +116,14 @@ impl<'a> Pass<'a> {
     async fn read(&mut self, stage: Stage) -> Result<Option<Outcome<'_>>, SessionError> {
         let Ok(answer) = timeout_at(self.deadline, self.searcher.read(stage)).await else {
             // The SDK's own retries may last longer than the caller waits; the error still says for whom.
-            self.trouble.get_or_insert_with(no_answer);
+            self.unread.get_or_insert_with(|| Arc::new(no_answer()));
             return Ok(None);
         };
         let value = match answer {
             Ok(value) => value,
             Err(error) => return Ok(Some(self.not_read(stage, error))),
         };
-        self.trouble = self.trouble.take().filter(|error| !is_outage(error));
+        self.unread = self.unread.take().filter(|error| !is_outage(error));
         let version = match self.searcher.version(stage, &value) {
             Ok(version) => Arc::new(version),
             Err(error) if stage == Stage::Current => return Err(error),
@@ -145,12 +156,12 @@ impl<'a> Pass<'a> {
         if (stage, outcome) == (Stage::Pending, Outcome::Denied) {
             self.searcher.tell_pending_denied(&error);
         }
-        self.trouble = Some(error);
+        self.unread = Some(Arc::new(error));
         outcome
     }
 
     fn failure(self) -> SessionError {
-        self.searcher.failure(self.refusal, self.trouble)
+        self.searcher.failure(self.refusal, self.unread)
     }
 }
 

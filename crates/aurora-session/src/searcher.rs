@@ -2,6 +2,7 @@
 //!
 //! One task at a time searches, in a [`Pass`], while the others wait for what it finds.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -21,7 +22,8 @@ use crate::{Event, SecretVersion, SessionError, backoff};
 /// One login attempt, so that a server that accepts TCP and is then silent does not use up all time.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// So many refused logins a rotation costs at most, however many tasks connect at that moment.
+/// So many logins with a trusted version are under way at most, and so many are refused when it has
+/// become outdated, however many tasks connect at that moment.
 const LOGINS_AT_A_TIME: usize = 2;
 
 /// What the session was told about the secret and the database.
@@ -39,7 +41,7 @@ pub(crate) struct Searcher {
     observer: Option<Observer>,
     counts: Counts,
     knowledge: Knowledge,
-    /// For logins with a version that has just proved right.
+    /// For logins with a version that is trusted.
     logins: Semaphore,
     /// Held by the task that searches.
     turn: Mutex<()>,
@@ -92,7 +94,10 @@ impl Searcher {
 
     /// Logs in, through any rotation.
     pub(crate) async fn connect(&self, deadline: Instant) -> Result<Login, SessionError> {
-        let outcome = self.prove_or_search(deadline).await;
+        // A future of a known size and depth: what the caller builds around it is compiled with it.
+        let connecting: Pin<Box<dyn Future<Output = _> + Send + '_>> =
+            Box::pin(self.trust_or_search(deadline));
+        let outcome = connecting.await;
         if outcome.is_err() {
             self.counts.failed_connects.add_one();
         }
@@ -105,16 +110,16 @@ impl Searcher {
         SessionError::TimedOut
     }
 
-    /// While a version has just proved right, tasks log in with it a few at a time. Otherwise one goes
-    /// ahead of all others.
-    async fn prove_or_search(&self, deadline: Instant) -> Result<Login, SessionError> {
+    /// As long as nobody has been refused, tasks log in with the version that a search has found, a few
+    /// at a time. The first refusal ends that; then one task searches for all.
+    async fn trust_or_search(&self, deadline: Instant) -> Result<Login, SessionError> {
         let mut refusal = None;
         loop {
             {
                 let Ok(_permit) = timeout_at(deadline, self.logins.acquire()).await else {
-                    return Err(self.failure(refusal, None));
+                    return Err(self.waited_in_vain(refusal));
                 };
-                if let Some(version) = self.knowledge.proven(Instant::now()) {
+                if let Some(version) = self.knowledge.trusted() {
                     match self.log_in(&version, deadline).await {
                         Ok(login) => return Ok(login),
                         Err(error) if error.is_refused() => refusal = Some(error),
@@ -123,9 +128,9 @@ impl Searcher {
                 }
             }
             let Ok(_turn) = timeout_at(deadline, self.turn.lock()).await else {
-                return Err(self.failure(refusal, None));
+                return Err(self.waited_in_vain(refusal));
             };
-            if self.knowledge.proven(Instant::now()).is_none() {
+            if self.knowledge.trusted().is_none() {
                 self.counts.refreshes.add_one();
                 return Pass::new(self, deadline, refusal).run().await;
             }
@@ -154,7 +159,6 @@ impl Searcher {
             let (stage, version_id) = (version.stage, version.version_id.as_str());
             match outcome {
                 Ok(login) => {
-                    self.knowledge.accept(version, Instant::now());
                     self.tell(&Event::LoggedIn { stage, version_id });
                     return Ok(login);
                 }
@@ -216,18 +220,24 @@ impl Searcher {
         }
     }
 
+    /// For a task at whose deadline others were still at it: what they have met.
+    fn waited_in_vain(&self, refusal: Option<LoginError>) -> SessionError {
+        let (last_refusal, unread) = self.knowledge.reasons();
+        self.failure(refusal.or(last_refusal), unread)
+    }
+
     /// The last reasons, in one error.
     pub(crate) fn failure(
         &self,
         refusal: Option<LoginError>,
-        trouble: Option<SecretsError>,
+        unread: Option<Arc<SecretsError>>,
     ) -> SessionError {
         let secret_id = self.settings.secret_id.clone();
-        match (refusal, trouble) {
-            (Some(source), secrets) => SessionError::Refused {
+        match (refusal, unread) {
+            (Some(source), unread) => SessionError::Refused {
                 secret_id,
                 source,
-                secrets: secrets.map(Box::new),
+                unread,
             },
             (None, Some(source)) => SessionError::Secret { secret_id, source },
             (None, None) => SessionError::TimedOut,
