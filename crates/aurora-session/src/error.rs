@@ -1,10 +1,10 @@
 //! Why there is no session.
 
-use std::sync::Arc;
-
 use aurora::{LoginError, Retry, TrustError};
-use secrets::{DocumentError, SecretsError};
+use secrets::DocumentError;
 use thiserror::Error;
+
+use crate::SourceError;
 
 /// No connection could be had, by what the caller does next.
 #[derive(Debug, Error)]
@@ -13,14 +13,14 @@ pub enum SessionError {
     /// No version of the secret opens the database: find out which one should, and set it.
     #[error("no version of secret {secret_id} opens the database{}", note(unread.as_deref()))]
     Refused {
-        /// ARN or name of the secret.
+        /// ARN or name of the secret, or the name of its source.
         secret_id: String,
         /// The last refusal.
         #[source]
         source: LoginError,
-        /// The last failure of Secrets Manager, if there was one: perhaps a version could not be
+        /// The last failure of the secret's source, if there was one: perhaps a version could not be
         /// read that would open it.
-        unread: Option<Arc<SecretsError>>,
+        unread: Option<Box<SourceError>>,
     },
     /// The database cannot be logged in to, for a reason that other credentials do not help with.
     #[error("no connection to the database")]
@@ -28,16 +28,16 @@ pub enum SessionError {
     /// The secret cannot be read.
     #[error("secret {secret_id} cannot be read")]
     Secret {
-        /// ARN or name of the secret.
+        /// ARN or name of the secret, or the name of its source.
         secret_id: String,
         /// Why.
         #[source]
-        source: Arc<SecretsError>,
+        source: SourceError,
     },
     /// The current version of the secret can be read but not used.
     #[error("secret {secret_id} cannot be used")]
     Document {
-        /// ARN or name of the secret.
+        /// ARN or name of the secret, or the name of its source.
         secret_id: String,
         /// Why.
         #[source]
@@ -46,13 +46,13 @@ pub enum SessionError {
     /// Neither the settings nor the secret name the database's host.
     #[error("neither the settings nor secret {secret_id} name the database's host")]
     NoHost {
-        /// ARN or name of the secret.
+        /// ARN or name of the secret, or the name of its source.
         secret_id: String,
     },
     /// The roots of trust cannot be used.
     #[error("roots of trust cannot be used")]
     Trust(#[source] TrustError),
-    /// The deadline passed before Secrets Manager answered, or while another task was connecting.
+    /// The deadline passed while another task was connecting.
     #[error("no connection to the database in time")]
     TimedOut,
 }
@@ -73,13 +73,15 @@ pub enum RunError<E: std::error::Error + 'static> {
     TimedOut,
 }
 
-fn note(error: Option<&SecretsError>) -> String {
-    error
-        .map(|error| {
+fn note(unread: Option<&SourceError>) -> String {
+    match unread {
+        None => String::new(),
+        Some(SourceError::SecretsManager(error)) => {
             let failure = error.failure();
             format!("; {} failed with {}", failure.operation, failure.code)
-        })
-        .unwrap_or_default()
+        }
+        Some(error) => format!("; reading it failed with {}", error.code()),
+    }
 }
 
 impl SessionError {

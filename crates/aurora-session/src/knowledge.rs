@@ -7,11 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aurora::LoginError;
-use secrets::SecretsError;
 use tokio::time::Instant;
 
-use crate::SecretVersion;
 use crate::fallback::{self, Outcome, Search};
+use crate::{SecretVersion, SourceError};
 
 /// For so long after its last refusal a search is taken up and not begun anew: it goes on watching the
 /// labels, so that connects in a row do not each bring refused logins. Not for ever: somebody may
@@ -34,7 +33,7 @@ struct Facts {
     /// The last refusal of that search.
     refusal: Option<Refusal>,
     /// Why a version that the search has asked for could not be read.
-    unread: Option<Arc<SecretsError>>,
+    unread: Option<SourceError>,
 }
 
 /// [`LoginError::Refused`], which cannot be cloned because other variants cannot.
@@ -91,7 +90,7 @@ impl Knowledge {
 
     /// How far a search has got, and what keeps it from a version. Of a search that has met no refusal
     /// yet only the latter is of use to others.
-    pub(crate) fn note(&self, search: &Search, unread: Option<&Arc<SecretsError>>) {
+    pub(crate) fn note(&self, search: &Search, unread: Option<&SourceError>) {
         let mut facts = self.facts();
         facts.unread = unread.cloned();
         if let Some((noted, _)) = &mut facts.search {
@@ -115,8 +114,8 @@ impl Knowledge {
         is_outdated
     }
 
-    /// The last refusal and the last failure of Secrets Manager that nothing has made good since.
-    pub(crate) fn reasons(&self) -> (Option<LoginError>, Option<Arc<SecretsError>>) {
+    /// The last refusal and the last failure of the source that nothing has made good since.
+    pub(crate) fn reasons(&self) -> (Option<LoginError>, Option<SourceError>) {
         let facts = self.facts();
         let refusal = facts.refusal.clone().map(LoginError::from);
         (refusal, facts.unread.clone())
@@ -169,7 +168,7 @@ impl From<Refusal> for LoginError {
 #[cfg(test)]
 mod tests {
     use aurora::{Target, Transport};
-    use secrets::{Failure, LoginSecret, Stage};
+    use secrets::{LoginSecret, Stage};
 
     use crate::fallback::Try;
 
@@ -265,16 +264,10 @@ mod tests {
     fn the_reasons_of_a_search_are_there_for_others_until_it_succeeds() {
         let (knowledge, now) = (Knowledge::default(), Instant::now());
         let (search, _) = fallback::start(None);
-        let denied = SecretsError::AccessDenied(Failure {
-            operation: "GetSecretValue",
-            code: "AccessDeniedException".to_owned(),
-            message: "no".to_owned(),
-            cause: None,
-        });
-        knowledge.note(&search, Some(&Arc::new(denied)));
+        knowledge.note(&search, Some(&SourceError::TimedOut));
         let (refusal_so_far, unread) = knowledge.reasons();
         assert!(refusal_so_far.is_none());
-        assert_eq!(unread.unwrap().code(), "AccessDeniedException");
+        assert_eq!(unread.unwrap().code(), "SOURCE_TIMED_OUT");
         knowledge.refuse(&version("v1"), &refusal(), now);
         let (refusal, unread) = knowledge.reasons();
         assert_eq!(refusal.unwrap().sqlstate(), Some("28P01"));

@@ -45,6 +45,7 @@ mod observer;
 mod pass;
 mod searcher;
 mod session;
+mod source;
 mod version;
 
 pub use aurora::{Login, Target, Tls, Trust};
@@ -52,6 +53,7 @@ pub use counters::{ByStage, Counters};
 pub use error::{RunError, SessionError};
 pub use kept::Connection;
 pub use observer::Event;
-pub use secrets::{SdkConfig, SecretsManager, Stage};
+pub use secrets::{SdkConfig, SecretString, SecretsManager, Stage};
 pub use session::{Builder, Session};
+pub use source::{Document, Source, SourceError};
 pub use version::SecretVersion;

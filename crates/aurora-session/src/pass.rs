@@ -6,12 +6,12 @@
 use std::sync::Arc;
 
 use aurora::{Login, LoginError};
-use secrets::{Failure, Retry, SecretsError, Stage};
+use secrets::{Retry, Stage};
 use tokio::time::{Instant, timeout_at};
 
 use crate::fallback::{self, Outcome, Search, Try};
 use crate::searcher::{Searcher, pause};
-use crate::{Event, SecretVersion, SessionError};
+use crate::{Event, SecretVersion, SessionError, SourceError};
 
 pub(crate) struct Pass<'a> {
     searcher: &'a Searcher,
@@ -22,7 +22,7 @@ pub(crate) struct Pass<'a> {
     current: Option<Arc<SecretVersion>>,
     refusal: Option<LoginError>,
     /// Why a version could not be read.
-    unread: Option<Arc<SecretsError>>,
+    unread: Option<SourceError>,
 }
 
 impl<'a> Pass<'a> {
@@ -115,16 +115,18 @@ impl<'a> Pass<'a> {
     /// `None` if the deadline came first.
     async fn read(&mut self, stage: Stage) -> Result<Option<Outcome<'_>>, SessionError> {
         let Ok(answer) = timeout_at(self.deadline, self.searcher.read(stage)).await else {
-            // The SDK's own retries may last longer than the caller waits; the error still says for whom.
-            self.unread.get_or_insert_with(|| Arc::new(no_answer()));
+            // The error still says for whom the caller has waited.
+            let source = self.searcher.source();
+            self.unread.get_or_insert_with(|| source.no_answer());
             return Ok(None);
         };
-        let value = match answer {
-            Ok(value) => value,
+        let reading = match answer {
+            Ok(Some(reading)) => reading,
+            Ok(None) => return Ok(Some(Outcome::Absent)),
             Err(error) => return Ok(Some(self.not_read(stage, error))),
         };
         self.unread = self.unread.take().filter(|error| !is_outage(error));
-        let version = match self.searcher.version(stage, &value) {
+        let version = match self.searcher.version(stage, reading) {
             Ok(version) => Arc::new(version),
             Err(error) if stage == Stage::Current => return Err(error),
             // Nothing to log in with; what the rotation makes of it is not this client's business.
@@ -144,10 +146,7 @@ impl<'a> Pass<'a> {
         }))
     }
 
-    fn not_read(&mut self, stage: Stage, error: SecretsError) -> Outcome<'static> {
-        if error.is_absent() && stage != Stage::Current {
-            return Outcome::Absent;
-        }
+    fn not_read(&mut self, stage: Stage, error: SourceError) -> Outcome<'static> {
         let outcome = if is_outage(&error) {
             Outcome::Unavailable
         } else {
@@ -156,7 +155,7 @@ impl<'a> Pass<'a> {
         if (stage, outcome) == (Stage::Pending, Outcome::Denied) {
             self.searcher.tell_pending_denied(&error);
         }
-        self.unread = Some(Arc::new(error));
+        self.unread = Some(error);
         outcome
     }
 
@@ -165,16 +164,7 @@ impl<'a> Pass<'a> {
     }
 }
 
-fn no_answer() -> SecretsError {
-    SecretsError::Unavailable(Failure {
-        operation: "GetSecretValue",
-        code: "TimeoutError".to_owned(),
-        message: "no answer before the caller's deadline".to_owned(),
-        cause: None,
-    })
-}
-
-/// Whether Secrets Manager may answer the same question later.
-fn is_outage(error: &SecretsError) -> bool {
+/// Whether the source may answer the same question later.
+fn is_outage(error: &SourceError) -> bool {
     error.retry() != Retry::Never
 }

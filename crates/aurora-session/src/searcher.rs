@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aurora::{Login, LoginError, Retry, Tls, Trust};
-use secrets::{SecretValue, SecretsError, SecretsManager, Stage, Version};
+use secrets::Stage;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -16,8 +16,9 @@ use crate::counters::Counts;
 use crate::knowledge::Knowledge;
 use crate::observer::Observer;
 use crate::pass::Pass;
+use crate::source::{Reading, Source};
 use crate::version::Place;
-use crate::{Event, SecretVersion, SessionError, backoff};
+use crate::{Event, SecretVersion, SessionError, SourceError, backoff};
 
 /// One login attempt, so that a server that accepts TCP and is then silent does not use up all time.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,16 +27,15 @@ const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// become outdated, however many tasks connect at that moment.
 const LOGINS_AT_A_TIME: usize = 2;
 
-/// What the session was told about the secret and the database.
+/// What the session was told about the database.
 pub(crate) struct Settings {
-    pub(crate) secret_id: String,
     pub(crate) place: Place,
     pub(crate) tls: Tls,
     pub(crate) application_name: String,
 }
 
 pub(crate) struct Searcher {
-    manager: SecretsManager,
+    source: Source,
     settings: Settings,
     trust: Trust,
     observer: Option<Observer>,
@@ -50,13 +50,13 @@ pub(crate) struct Searcher {
 
 impl Searcher {
     pub(crate) fn new(
-        manager: SecretsManager,
+        source: Source,
         settings: Settings,
         trust: Trust,
         observer: Option<Observer>,
     ) -> Self {
         Self {
-            manager,
+            source,
             settings,
             trust,
             observer,
@@ -186,23 +186,22 @@ impl Searcher {
     }
 
     /// Reads the version with a label.
-    pub(crate) async fn read(&self, stage: Stage) -> Result<SecretValue, SecretsError> {
+    pub(crate) async fn read(&self, stage: Stage) -> Result<Option<Reading>, SourceError> {
         self.counts.secret_reads.add_one();
-        self.manager
-            .get(&self.settings.secret_id, Version::Stage(stage))
-            .await
+        self.source.read(stage).await
     }
 
-    /// What a value means to this session.
+    /// What a version means to this session.
     pub(crate) fn version(
         &self,
         stage: Stage,
-        value: &SecretValue,
+        reading: Reading,
     ) -> Result<SecretVersion, SessionError> {
-        let Settings {
-            secret_id, place, ..
-        } = &self.settings;
-        SecretVersion::new(secret_id, stage, value, place)
+        SecretVersion::new(self.source.name(), stage, reading, &self.settings.place)
+    }
+
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
     }
 
     pub(crate) fn knowledge(&self) -> &Knowledge {
@@ -210,7 +209,7 @@ impl Searcher {
     }
 
     /// Most likely the client's policy lacks a permission, which costs it waiting during rotations.
-    pub(crate) fn tell_pending_denied(&self, error: &SecretsError) {
+    pub(crate) fn tell_pending_denied(&self, error: &SourceError) {
         if !self.told_pending_denied.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 error_code = error.code(),
@@ -230,14 +229,14 @@ impl Searcher {
     pub(crate) fn failure(
         &self,
         refusal: Option<LoginError>,
-        unread: Option<Arc<SecretsError>>,
+        unread: Option<SourceError>,
     ) -> SessionError {
-        let secret_id = self.settings.secret_id.clone();
+        let secret_id = self.source.name().to_owned();
         match (refusal, unread) {
             (Some(source), unread) => SessionError::Refused {
                 secret_id,
                 source,
-                unread,
+                unread: unread.map(Box::new),
             },
             (None, Some(source)) => SessionError::Secret { secret_id, source },
             (None, None) => SessionError::TimedOut,

@@ -12,7 +12,7 @@ use crate::kept::{Connection, Kept};
 use crate::observer::Observer;
 use crate::searcher::{Searcher, Settings};
 use crate::version::Place;
-use crate::{Counters, Event, RunError, SecretVersion, SessionError};
+use crate::{Counters, Event, RunError, SecretVersion, SessionError, Source};
 
 /// A database session that survives rotation. Clones share the kept connection, what is known of the
 /// secret, and the counters.
@@ -29,20 +29,25 @@ struct Shared {
 /// Settings of a [`Session`].
 #[must_use]
 pub struct Builder {
-    manager: SecretsManager,
+    source: Source,
     settings: Settings,
     trust: Option<Trust>,
     observer: Option<Observer>,
 }
 
 impl Session {
-    /// Starts with the defaults: host, port and database name from the secret, the roots of Amazon
-    /// RDS, TLS required. The secret is named by ARN or name.
+    /// Settings for the secret of Secrets Manager with this ARN or name; else as
+    /// [`Session::from_source`].
     pub fn builder(manager: SecretsManager, secret_id: impl Into<String>) -> Builder {
+        Self::from_source(Source::secrets_manager(manager, secret_id))
+    }
+
+    /// Starts with the defaults: host, port and database name from the secret, the roots of Amazon
+    /// RDS, TLS required.
+    pub fn from_source(source: Source) -> Builder {
         Builder {
-            manager,
+            source,
             settings: Settings {
-                secret_id: secret_id.into(),
                 place: Place::default(),
                 tls: Tls::Require,
                 application_name: "aurora-session".to_owned(),
@@ -194,7 +199,7 @@ impl Builder {
             Some(trust) => trust,
             None => Trust::amazon_rds().map_err(SessionError::Trust)?,
         };
-        let searcher = Searcher::new(self.manager, self.settings, trust, self.observer);
+        let searcher = Searcher::new(self.source, self.settings, trust, self.observer);
         Ok(Session {
             shared: Arc::new(Shared {
                 searcher,

@@ -1,15 +1,16 @@
 //! A version of the secret and the database that it leads to.
 
 use aurora::{Credentials, Target};
-use secrets::{LoginSecret, SecretValue, Stage};
+use secrets::{LoginSecret, Stage};
 
 use crate::SessionError;
+use crate::source::Reading;
 
 /// A version of the secret, and where its credentials are used.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SecretVersion {
-    /// ARN of the secret.
+    /// ARN of the secret, or the name of its [`crate::Source::function`].
     pub arn: String,
     /// Id of the version.
     pub version_id: String,
@@ -38,22 +39,19 @@ impl SecretVersion {
     pub(crate) fn new(
         secret_id: &str,
         stage: Stage,
-        value: &SecretValue,
+        reading: Reading,
         place: &Place,
     ) -> Result<Self, SessionError> {
-        let secret = value
-            .text()
-            .and_then(LoginSecret::parse)
-            .map_err(|source| SessionError::Document {
-                secret_id: secret_id.to_owned(),
-                source,
-            })?;
+        let secret = reading.secret.map_err(|source| SessionError::Document {
+            secret_id: secret_id.to_owned(),
+            source,
+        })?;
         let target = place.resolve(&secret).ok_or_else(|| SessionError::NoHost {
             secret_id: secret_id.to_owned(),
         })?;
         Ok(Self {
-            arn: value.arn.clone(),
-            version_id: value.version_id.clone(),
+            arn: reading.arn,
+            version_id: reading.version_id,
             stage,
             secret,
             target,

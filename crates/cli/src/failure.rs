@@ -4,7 +4,7 @@ use std::io;
 
 use aurora::role::RoleError;
 use aurora::{LoginError, TrustError};
-use aurora_session::SessionError;
+use aurora_session::{SessionError, SourceError};
 use secrets::{DocumentError, SecretsError};
 use startup::config::ConfigError;
 use store::StoreError;
@@ -149,7 +149,10 @@ impl From<SessionError> for Failure {
     fn from(error: SessionError) -> Self {
         let (exit, hint) = match &error {
             SessionError::Refused { source, .. } | SessionError::Login(source) => of_login(source),
-            SessionError::Secret { source, .. } => of_secrets(source),
+            SessionError::Secret {
+                source: SourceError::SecretsManager(source),
+                ..
+            } => of_secrets(source),
             SessionError::NoHost { .. } => (Exit::Usage, Some(NAME_THE_HOST)),
             SessionError::TimedOut => (Exit::Unreachable, Some(PRIVATE_OR_PAUSED)),
             _ => (Exit::Failed, None),
