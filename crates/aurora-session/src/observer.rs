@@ -22,6 +22,14 @@ pub enum Event<'a> {
         /// `28P01` or `28000`.
         sqlstate: &'a str,
     },
+    /// A search for the version that opens the database begins, because there was none yet or it was
+    /// refused. Tasks that look for it at the same time share one.
+    SearchBegun,
+    /// Secrets Manager, or another source, is asked for the version with a label.
+    SecretRead {
+        /// The label.
+        stage: Stage,
+    },
     /// The policy does not let this client read `AWSPENDING`, so that it has to wait for a rotation
     /// to end. Told once per session.
     PendingDenied,
@@ -32,8 +40,13 @@ pub enum Event<'a> {
     },
     /// No version will do at the moment; after a pause the labels are looked at again.
     Waiting,
-    /// The kept connection was dead, or led to a server without writes, and is replaced.
+    /// A connection, kept or of a pool, was dead, or led to a server without writes, and is replaced.
     Replaced,
+    /// A connect failed for good, as its caller sees.
+    ConnectFailed {
+        /// [`crate::SessionError::code`].
+        error_code: &'static str,
+    },
 }
 
 /// Whoever is told.

@@ -79,14 +79,7 @@ impl Searcher {
 
     /// Counts an event and tells the observer.
     pub(crate) fn tell(&self, event: &Event<'_>) {
-        match event {
-            Event::LoggedIn { stage, .. } => self.counts.logins.add_one(*stage),
-            Event::Refused { stage, .. } => self.counts.refusals.add_one(*stage),
-            Event::LoginRetried { .. } => self.counts.login_retries.add_one(),
-            Event::Waiting => self.counts.waits.add_one(),
-            Event::Replaced => self.counts.replaced_connections.add_one(),
-            Event::PendingDenied => {}
-        }
+        self.counts.count(event);
         if let Some(observer) = &self.observer {
             observer(event);
         }
@@ -97,17 +90,22 @@ impl Searcher {
         // A future of a known size and depth: what the caller builds around it is compiled with it.
         let connecting: Pin<Box<dyn Future<Output = _> + Send + '_>> =
             Box::pin(self.trust_or_search(deadline));
-        let outcome = connecting.await;
-        if outcome.is_err() {
-            self.counts.failed_connects.add_one();
-        }
-        outcome
+        connecting
+            .await
+            .inspect_err(|error| self.tell_failed(error))
     }
 
     /// For a task that waited in vain for another one's connection.
     pub(crate) fn out_of_time(&self) -> SessionError {
-        self.counts.failed_connects.add_one();
-        SessionError::TimedOut
+        let error = self.waited_in_vain(None);
+        self.tell_failed(&error);
+        error
+    }
+
+    fn tell_failed(&self, error: &SessionError) {
+        self.tell(&Event::ConnectFailed {
+            error_code: error.code(),
+        });
     }
 
     /// As long as nobody has been refused, tasks log in with the version that a search has found, a few
@@ -131,7 +129,7 @@ impl Searcher {
                 return Err(self.waited_in_vain(refusal));
             };
             if self.knowledge.trusted().is_none() {
-                self.counts.refreshes.add_one();
+                self.tell(&Event::SearchBegun);
                 return Pass::new(self, deadline, refusal).run().await;
             }
             // Another task has found a version that works while this one waited.
@@ -187,7 +185,7 @@ impl Searcher {
 
     /// Reads the version with a label.
     pub(crate) async fn read(&self, stage: Stage) -> Result<Option<Reading>, SourceError> {
-        self.counts.secret_reads.add_one();
+        self.tell(&Event::SecretRead { stage });
         self.source.read(stage).await
     }
 

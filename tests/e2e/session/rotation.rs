@@ -154,6 +154,7 @@ async fn who_may_not_read_pending_waits_for_the_end_of_the_rotation() {
                     ..
                 } => "current",
                 Event::Refused { .. } => "refused",
+                Event::SearchBegun | Event::SecretRead { .. } => return,
                 _ => "other",
             });
         })
