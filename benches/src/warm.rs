@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use local::{FaultProxy, StubS3};
+use local::{FaultProxy, Recorder, StubS3};
 use percent_encoding::percent_decode_str;
 
 use crate::events::Shape;
 use crate::figures::{Figure, Figures, Unit, median};
 use crate::process::Process;
-use crate::recorder::Recorder;
 use crate::run::{Effort, progress};
 use crate::script::{Bytes, Invocation, Object, Script};
 use crate::setting::{Home, Setting};
 use crate::start::milliseconds;
+use crate::statement::Statement;
 
 /// One kind of invocation.
 pub(crate) struct Case {
@@ -205,7 +205,7 @@ async fn record(setting: &Setting, case: &Case, total: usize) -> Result<Script> 
             parameters: Vec::new(),
         });
     }
-    let statement = recorder.statement()?;
+    let statement = Statement::recorded(&recorder)?;
     ensure!(
         statement.parameters.len() == total,
         "{total} invocations sent the statement {} times",
