@@ -5,6 +5,7 @@
 //! rotation runs is in `rotation`.
 
 mod outage;
+mod pool;
 mod rotation;
 mod work;
 
@@ -17,12 +18,13 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_postgres::Client;
 
+/// Name of the secret; every stack has its own Secrets Manager.
+const SECRET: &str = "shop/database";
+
 /// A secret and the role that it opens the database for.
 struct Key {
     stack: Stack,
     database: Database,
-    /// Name of the secret.
-    secret: String,
     /// What the secret held at first.
     first: Credentials,
     /// A superuser, for what a rotation does and for questions.
@@ -31,20 +33,21 @@ struct Key {
 
 impl Key {
     async fn new(hint: &str) -> Self {
-        let stack = Stack::start(StackOptions::from_environment().unwrap())
-            .await
-            .unwrap();
+        Self::with(StackOptions::from_environment().unwrap(), hint).await
+    }
+
+    /// As [`Key::new`], with options for the stack.
+    async fn with(options: StackOptions, hint: &str) -> Self {
+        let stack = Stack::start(options).await.unwrap();
         let database = stack.database(hint).await.unwrap();
         let first = stack.server().login_role(hint, &[]).await.unwrap();
-        let secret = format!("{}/database", database.name);
         stack
-            .create_secret(&secret, &database.secret(&first))
+            .create_secret(SECRET, &database.secret(&first))
             .unwrap();
         let superuser = database.superuser().await.unwrap();
         Self {
             stack,
             database,
-            secret,
             first,
             superuser,
         }
@@ -55,10 +58,14 @@ impl Key {
     }
 
     fn builder(&self, manager: SecretsManager) -> Builder {
-        let roots = std::fs::read(&self.stack.server().ca_file).unwrap();
-        Session::builder(manager, &self.secret)
-            .trust(Trust::from_pem(&roots).unwrap())
+        Session::builder(manager, SECRET)
+            .trust(self.trust())
             .application_name(&self.database.name)
+    }
+
+    fn trust(&self) -> Trust {
+        let roots = std::fs::read(&self.stack.server().ca_file).unwrap();
+        Trust::from_pem(&roots).unwrap()
     }
 
     fn session(&self) -> Session {
@@ -93,7 +100,7 @@ impl Key {
         let version = format!("{:032x}", fastrand::u128(..));
         let text = self.database.secret(credentials);
         self.manager()
-            .put_pending(&self.secret, &version, None, &text)
+            .put_pending(SECRET, &version, None, &text)
             .await
             .unwrap();
         version
@@ -110,12 +117,12 @@ impl Key {
         let current = self.version(Stage::Current).unwrap();
         let manager = self.manager();
         manager
-            .move_current(&self.secret, version, Some(&current))
+            .move_current(SECRET, version, Some(&current))
             .await
             .unwrap();
         if self.version(Stage::Pending).as_deref() == Some(version) {
             manager
-                .remove_stage(&self.secret, Stage::Pending, version)
+                .remove_stage(SECRET, Stage::Pending, version)
                 .await
                 .unwrap();
         }
@@ -131,7 +138,7 @@ impl Key {
 
     /// The version that holds a label.
     fn version(&self, stage: Stage) -> Option<String> {
-        let versions = self.stack.secrets_manager().stages(&self.secret);
+        let versions = self.stack.secrets_manager().stages(SECRET);
         versions.into_iter().find_map(|(version, stages)| {
             stages
                 .iter()
@@ -169,6 +176,14 @@ impl Key {
         let log = self.stack.server().log().unwrap();
         let refusals = log.lines().filter(|logged| logged.contains(&line));
         refusals.count().try_into().unwrap()
+    }
+
+    /// How many connections the session under test has, as the server sees it.
+    async fn connections(&self) -> i64 {
+        let count = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name = current_database()";
+        let row = self.superuser.query_one(count, &[]).await.unwrap();
+        row.get(0)
     }
 
     /// Ends every connection of the session under test, as a failover does.

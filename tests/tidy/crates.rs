@@ -77,6 +77,10 @@ const IMPURE: [&str; 8] = [
     "uuid",
 ];
 
+/// A feature for other people's programs, its crate, and who may turn it on: the tests. The release build names its packages
+/// without them, so that no deployed binary contains it.
+const FEATURE_OF_OTHERS: (&str, &str, &[&str]) = ("deadpool", "aurora-session", &["e2e"]);
+
 /// Where each dependency has its line: licence, reason, alternative.
 const RECORD: &str = "docs/adr/0007-dependencies.md";
 
@@ -241,6 +245,27 @@ fn unlike_the_others(members: &[Member]) -> Vec<Violation> {
     violations
 }
 
+/// Crates that turn a feature on which no deployed binary may have.
+fn features_of_others(members: &[Member]) -> Vec<Violation> {
+    let (feature, of, allowed) = FEATURE_OF_OTHERS;
+    let mut violations = Vec::new();
+    for member in members {
+        let lines = member.text.lines().enumerate();
+        let turns_on = lines.filter(|(_, line)| {
+            let is_default = line.starts_with("default = ") && member.name == of;
+            let is_named = line.starts_with(of) && line.contains("features");
+            (is_default || is_named) && line.contains(&format!("\"{feature}\""))
+        });
+        if !allowed.contains(&member.name.as_str()) {
+            violations.extend(turns_on.map(|(index, _)| {
+                let rule = format!("only tests have the feature `{feature}` of `{of}`");
+                Violation::new(&member.manifest, index + 1, rule)
+            }));
+        }
+    }
+    violations
+}
+
 /// Dependencies of the workspace's table that the record of dependencies does not explain.
 fn unexplained_dependencies(manifest: &str, record: &str) -> Vec<Violation> {
     let table = manifest
@@ -280,6 +305,11 @@ fn each_aws_service_has_one_crate_that_speaks_to_it() {
 #[test]
 fn what_only_computes_can_do_nothing_else() {
     demand_none(impure(&members()));
+}
+
+#[test]
+fn no_binary_has_a_feature_that_is_for_others() {
+    demand_none(features_of_others(&members()));
 }
 
 #[test]
@@ -366,6 +396,22 @@ mod tests {
             member("archive", &["tokio"]),
         ];
         demand_lines(&impure(&members), &[3, 4]);
+    }
+
+    #[test]
+    fn a_feature_of_others_is_found() {
+        let with = |name: &str, line: &str| Member {
+            text: format!("[features]\n{line}\n"),
+            ..member(name, &[])
+        };
+        let on = "aurora-session = { workspace = true, features = [\"deadpool\"] }";
+        let members = [
+            with("capture", on),
+            with("e2e", on),
+            with("cli", "aurora-session.workspace = true"),
+            with("aurora-session", "default = [\"deadpool\"]"),
+        ];
+        demand_lines(&features_of_others(&members), &[2, 2]);
     }
 
     #[test]

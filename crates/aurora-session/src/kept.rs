@@ -13,9 +13,9 @@ use crate::searcher::Searcher;
 use crate::{Event, SessionError};
 
 /// A connection used more recently than this is taken to be alive.
-const FRESH: Duration = Duration::from_secs(5);
+pub(crate) const FRESH: Duration = Duration::from_secs(5);
 /// How long one that was idle longer, or was abandoned, may take to prove that it is alive.
-const CHECK_TIMEOUT: Duration = Duration::from_millis(300);
+pub(crate) const CHECK_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// At most one connection, shared by all tasks.
 #[derive(Default)]

@@ -43,6 +43,8 @@ mod kept;
 mod knowledge;
 mod observer;
 mod pass;
+#[cfg(feature = "deadpool")]
+pub mod pool;
 mod searcher;
 mod session;
 mod source;

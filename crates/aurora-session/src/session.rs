@@ -18,11 +18,11 @@ use crate::{Counters, Event, RunError, SecretVersion, SessionError, Source};
 /// secret, and the counters.
 #[derive(Clone)]
 pub struct Session {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
-struct Shared {
-    searcher: Searcher,
+pub(crate) struct Shared {
+    pub(crate) searcher: Searcher,
     kept: Kept,
 }
 

@@ -5,7 +5,7 @@ use local::Flight;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::{Key, PATIENCE, chain, connecting, counted, nothing_opens, soon};
+use super::{Key, PATIENCE, SECRET, chain, connecting, counted, nothing_opens, soon};
 
 async fn connect(session: Session) -> Result<(), SessionError> {
     session.connect(soon()).await.map(drop)
@@ -305,12 +305,7 @@ async fn the_last_error_names_both_reasons() {
         "AccessDeniedException",
     );
     let told = chain(&nothing_opens(&session).await);
-    for reason in [
-        "28P01",
-        "GetSecretValue",
-        "AccessDeniedException",
-        key.secret.as_str(),
-    ] {
+    for reason in ["28P01", "GetSecretValue", "AccessDeniedException", SECRET] {
         assert!(told.contains(reason), "{reason} is missing: {told}");
     }
     drop(refusal);
