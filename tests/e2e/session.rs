@@ -4,8 +4,10 @@
 //! move of AWSCURRENT. So the session can be looked at between any two of them. That it works in a function while a real
 //! rotation runs is in `rotation`.
 
+mod example;
 mod outage;
 mod pool;
+mod readme;
 mod rotation;
 mod work;
 
