@@ -5,6 +5,7 @@
 //! rotation runs is in `rotation`.
 
 mod example;
+mod frozen;
 mod outage;
 mod pool;
 mod readme;

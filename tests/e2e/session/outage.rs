@@ -6,7 +6,7 @@ use aurora_session::RunError;
 use local::Fault;
 use tokio::time::Instant;
 
-use super::{Key, SECRET, chain, connecting, counted, soon, within};
+use super::{Key, SECRET, chain, connecting, counted, nothing_opens, soon, within};
 
 /// What a caller on a busy machine may have to wait beyond its deadline.
 const TOLERANCE: Duration = Duration::from_secs(10);
@@ -21,7 +21,8 @@ fn assert_ended_at(started: Instant, deadline: Instant) {
     );
 }
 
-/// Whose password still works needs no Secrets Manager.
+/// Whose password still works needs no Secrets Manager. How long the outage lasts has no part in it: nothing that the session
+/// knows of the secret ends by itself.
 #[tokio::test]
 async fn without_secrets_manager_a_known_password_goes_on_working() {
     let key = Key::new("noapi").await;
@@ -64,6 +65,54 @@ async fn an_outage_of_secrets_manager_in_the_gap_is_waited_for() {
     proxy.set(Fault::Pass).await;
     connecting.await.unwrap().unwrap();
     assert_eq!(session.counters().failed_connects, 0);
+}
+
+/// The SDK's own tries come to an end before the throttling does.
+#[tokio::test]
+async fn throttling_in_the_gap_is_waited_for() {
+    let key = Key::new("throttled").await;
+    let session = key.session();
+    session.connect(soon()).await.unwrap();
+    key.rotate_into_the_gap().await;
+    let manager = key.stack.secrets_manager();
+    manager.fail_next(5, "ThrottlingException");
+    session.connect(soon()).await.unwrap();
+    let counters = session.counters();
+    assert_eq!((counters.waits, counters.failed_connects), (1, 0));
+    assert_eq!(key.refused_logins(&session), 1);
+}
+
+/// Its own deadline comes while another task is at it, so that is whose reason it tells.
+#[tokio::test]
+async fn who_waits_behind_an_outage_learns_of_it() {
+    let key = Key::new("behind").await;
+    let (session, proxy) = key.session_by_api_proxy().await;
+    proxy.set(Fault::Refuse).await;
+    let first = connecting(&session);
+    counted(&session, "a session that waits", |counters| {
+        counters.waits > 0
+    })
+    .await;
+    let failed = session.connect(within(Duration::from_millis(50))).await;
+    let failed = failed.expect_err("no secret, no login");
+    assert_eq!(failed.code(), "SECRET_UNREADABLE", "{}", chain(&failed));
+    proxy.set(Fault::Pass).await;
+    first.await.unwrap().unwrap();
+}
+
+/// The password that was known is refused, and the API that has the new one is away.
+#[tokio::test]
+async fn an_outage_in_the_gap_and_the_refusal_are_both_named() {
+    let key = Key::new("both").await;
+    let (session, proxy) = key.session_by_api_proxy().await;
+    session.connect(soon()).await.unwrap();
+    key.rotate_into_the_gap().await;
+    proxy.set(Fault::Refuse).await;
+    proxy.cut();
+    let told = chain(&nothing_opens(&session).await);
+    for reason in ["28P01", "GetSecretValue", "DispatchFailure", SECRET] {
+        assert!(told.contains(reason), "{reason} is missing: {told}");
+    }
 }
 
 /// Who leaves in the midst of a search leaves what it has learnt to the next one.

@@ -42,22 +42,6 @@ fn assert_terminated(outcome: Result<(), RunError<tokio_postgres::Error>>) {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_killed_while_idle_is_replaced() {
-    let key = Key::new("killed").await;
-    let session = key.session();
-    session.warm_up(soon()).await.unwrap();
-    for _ in 0..5 {
-        key.terminate_connections().await;
-        let (outcome, _) = dying_work(&session, true, 0).await;
-        outcome.unwrap();
-    }
-    let counters = session.counters();
-    assert_eq!(counters.replaced_connections, 5);
-    assert_eq!(counters.logins.total(), 6);
-    assert_eq!((counters.failed_connects, counters.secret_reads), (0, 1));
-}
-
-#[tokio::test]
 async fn idempotent_work_is_repeated_once() {
     let key = Key::new("idempotent").await;
     let session = key.session();
