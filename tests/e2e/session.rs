@@ -10,6 +10,8 @@ mod outage;
 mod pool;
 mod readme;
 mod rotation;
+mod shown;
+mod wire;
 mod work;
 
 use std::time::Duration;
