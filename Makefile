@@ -86,7 +86,7 @@ unit: tools ## the tests that need no server
 
 # PostgreSQL and moto are started once, and every test makes its own database, bucket and queue.
 .PHONY: e2e
-e2e: tools build ## the tests over PostgreSQL, the AWS API on loopback and the release binaries
+e2e: tools pgbouncer build ## the tests over PostgreSQL, the AWS API on loopback and the release binaries
 	$(call heading,end-to-end tests)
 	$(WITH_TOOLS) $(LOCAL) with -- $(NEXTEST) -E 'binary_id(e2e::e2e)$(AND_TESTS)'
 
@@ -113,6 +113,10 @@ instructions: tools valgrind build ## count the instructions of a turn's pure pa
 .PHONY: instructions-store
 instructions-store: tools valgrind build ## accept the instructions of a turn's pure part as they are now
 	@.turnkeep/tools/bin/python tools/instructions/count.py store "$(TARGET)/release/core"
+
+.PHONY: pgbouncer
+pgbouncer:
+	@tools/install-pgbouncer
 
 .PHONY: valgrind
 valgrind:

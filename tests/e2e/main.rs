@@ -28,6 +28,7 @@ mod local_postgres;
 mod local_s3;
 mod local_up;
 mod operator;
+mod pgbouncer;
 mod roles;
 mod rotation;
 mod rotation_chaos;
