@@ -18,7 +18,7 @@ use crate::observer::Observer;
 use crate::pass::Pass;
 use crate::source::{Reading, Source};
 use crate::version::Place;
-use crate::{Event, SecretVersion, SessionError, SourceError, backoff};
+use crate::{Document, Event, SecretVersion, SessionError, SourceError, backoff};
 
 /// One login attempt, so that a server that accepts TCP and is then silent does not use up all time.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -142,18 +142,10 @@ impl Searcher {
         version: &Arc<SecretVersion>,
         deadline: Instant,
     ) -> Result<Login, LoginError> {
-        let credentials = version.credentials();
         let mut round = 0;
         loop {
-            let outcome = aurora::log_in(
-                &version.target,
-                &credentials,
-                &self.trust,
-                self.settings.tls,
-                &self.settings.application_name,
-                deadline.min(Instant::now() + LOGIN_TIMEOUT),
-            )
-            .await;
+            let try_until = deadline.min(Instant::now() + LOGIN_TIMEOUT);
+            let outcome = self.try_log_in(version, try_until).await;
             let (stage, version_id) = (version.stage, version.version_id.as_str());
             match outcome {
                 Ok(login) => {
@@ -181,6 +173,34 @@ impl Searcher {
                 }
             }
         }
+    }
+
+    /// Logs in with a version that is none of the source's.
+    pub(crate) async fn log_in_once(
+        &self,
+        document: &Document,
+        deadline: Instant,
+    ) -> Result<Login, SessionError> {
+        let reading = self.source.reading(document);
+        let version = self.version(Stage::Current, reading)?;
+        let outcome = self.try_log_in(&version, deadline).await;
+        outcome.map_err(SessionError::Login)
+    }
+
+    async fn try_log_in(
+        &self,
+        version: &SecretVersion,
+        deadline: Instant,
+    ) -> Result<Login, LoginError> {
+        aurora::log_in(
+            &version.target,
+            &version.credentials(),
+            &self.trust,
+            self.settings.tls,
+            &self.settings.application_name,
+            deadline,
+        )
+        .await
     }
 
     /// Reads the version with a label.

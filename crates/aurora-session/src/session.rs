@@ -12,7 +12,7 @@ use crate::kept::{Connection, Kept};
 use crate::observer::Observer;
 use crate::searcher::{Searcher, Settings};
 use crate::version::Place;
-use crate::{Counters, Event, RunError, SecretVersion, SessionError, Source};
+use crate::{Counters, Document, Event, RunError, SecretVersion, SessionError, Source};
 
 /// A database session that survives rotation. Clones share the kept connection, what is known of the
 /// secret, and the counters.
@@ -64,6 +64,20 @@ impl Session {
     /// up at `deadline`. Dropping the future leaves nothing behind.
     pub async fn connect(&self, deadline: Instant) -> Result<Login, SessionError> {
         self.shared.searcher.connect(deadline).await
+    }
+
+    /// Logs in once with a version of the caller's own, at the place and in the way of the session's
+    /// settings: for who wants to know whether the database accepts it. It is no business of the
+    /// session otherwise, which neither counts nor keeps anything of it.
+    ///
+    /// A refusal is [`SessionError::Login`].
+    pub async fn log_in_once(
+        &self,
+        document: &Document,
+        deadline: Instant,
+    ) -> Result<Login, SessionError> {
+        let searcher = &self.shared.searcher;
+        searcher.log_in_once(document, deadline).await
     }
 
     /// Runs `work` on the kept connection, which is opened, checked and replaced as needed.

@@ -40,7 +40,7 @@ enum Reader {
 type Function = dyn Fn(Stage) -> Answer + Send + Sync;
 type Answer = Pin<Box<dyn Future<Output = Result<Option<Document>, SourceError>> + Send>>;
 
-/// One version of a secret, as a [`Source::function`] gives it.
+/// One version of a secret, as a [`Source::function`] gives it and [`crate::Session::log_in_once`] takes it.
 #[derive(Clone)]
 pub struct Document {
     /// Tells versions apart: one that the database has refused is not tried again under any label but
@@ -131,14 +131,19 @@ impl Source {
                 }
             }
             Reader::Function(read) => match read(stage).await? {
-                Some(document) => Ok(Some(Reading {
-                    arn: self.name.clone(),
-                    version_id: document.version_id,
-                    secret: LoginSecret::parse(&document.text),
-                })),
+                Some(document) => Ok(Some(self.reading(&document))),
                 None if stage == Stage::Current => Err(SourceError::NoCurrentVersion),
                 None => Ok(None),
             },
+        }
+    }
+
+    /// What a document says.
+    pub(crate) fn reading(&self, document: &Document) -> Reading {
+        Reading {
+            arn: self.name.clone(),
+            version_id: document.version_id.clone(),
+            secret: LoginSecret::parse(&document.text),
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aurora::{Login, Target, Trust};
-use aurora_session::{Event, SecretVersion, Session};
+use aurora_session::{Builder, Event, SecretVersion, Session};
 use aws_config::SdkConfig;
 use secrets::{LoginSecret, SecretsError, SecretsManager};
 use startup::environment::DEFAULT_DB_NAME;
@@ -14,9 +14,6 @@ use tracing::info;
 use crate::failure::{Exit, Failure, NAME_THE_HOST};
 use crate::progress;
 use crate::settings::Settings;
-
-/// As what `pg_stat_activity` shows these connections.
-pub(crate) const APPLICATION_NAME: &str = "turnkeep";
 
 /// PostgreSQL's port.
 pub(crate) const DEFAULT_PORT: u16 = 5432;
@@ -140,12 +137,13 @@ impl Access {
             .await
     }
 
-    async fn log_in(&self, trust: Trust) -> Result<Proven, Failure> {
+    /// Settings of a session for a secret, at the place that options and variables name.
+    pub(crate) fn session(&self, secret_id: &str, trust: Trust) -> Builder {
         let settings = &self.settings;
-        let mut builder = Session::builder(self.secrets.clone(), settings.secret.as_str())
+        let mut builder = Session::builder(self.secrets.clone(), secret_id)
             .default_dbname(DEFAULT_DB_NAME)
             .trust(trust)
-            .application_name(APPLICATION_NAME)
+            .application_name("turnkeep")
             .observer(log);
         if let Some(host) = &settings.host {
             builder = builder.host(host);
@@ -156,7 +154,11 @@ impl Access {
         if let Some(dbname) = &settings.dbname {
             builder = builder.dbname(dbname);
         }
-        let session = builder.build()?;
+        builder
+    }
+
+    async fn log_in(&self, trust: Trust) -> Result<Proven, Failure> {
+        let session = self.session(&self.settings.secret, trust).build()?;
         let connecting = Instant::now();
         let login = session.connect(self.connect_deadline()).await?;
         let took = connecting.elapsed();
@@ -167,11 +169,10 @@ impl Access {
                 "the session does not say what was accepted",
             )
         })?;
-        let refusals = session.counters().refusals;
         Ok(Proven {
             login,
             version,
-            refusals: refusals.current + refusals.pending + refusals.previous,
+            refusals: session.counters().refusals.total(),
             took,
         })
     }
@@ -195,7 +196,7 @@ impl Place {
 }
 
 /// Logs what a session does on its way, which `-v` shows.
-pub(crate) fn log(event: &Event<'_>) {
+fn log(event: &Event<'_>) {
     match event {
         Event::LoggedIn { stage, version_id } => {
             info!(target: "turnkeep", stage = stage.as_str(), version_id, "login accepted");
@@ -218,6 +219,7 @@ pub(crate) fn log(event: &Event<'_>) {
         _ => {}
     }
 }
+
 /// A failed call, with the secret that it was about.
 pub(crate) fn unreadable(secret_id: &str, error: SecretsError) -> Failure {
     Failure::from(error).context(format!("cannot read secret {secret_id}"))

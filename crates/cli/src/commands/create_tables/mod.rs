@@ -6,7 +6,6 @@ mod report;
 use std::time::Duration;
 
 use aurora::{Credentials, Login, Target, Tls, Trust};
-use aurora_session::Session;
 use rotation::event::MigrateEvent;
 use rotation::migrate::{self, Setup};
 use secrets::{LoginSecret, SecretsError, Stage, Version};
@@ -14,7 +13,7 @@ use tokio::time::timeout_at;
 
 use self::application::Application;
 use self::report::{Created, Database, SecretState};
-use crate::access::{self, APPLICATION_NAME, Access};
+use crate::access::Access;
 use crate::args;
 use crate::failure::{Exit, Failure};
 use crate::function;
@@ -171,13 +170,11 @@ async fn log_in(
     target: &Target,
     trust: &Trust,
 ) -> Result<Login, Failure> {
-    let session = Session::builder(access.secrets.clone(), master_id)
-        .host(target.host.clone())
+    let session = access
+        .session(master_id, trust.clone())
+        .host(&target.host)
         .port(target.port)
-        .dbname(target.dbname.clone())
-        .trust(trust.clone())
-        .application_name(APPLICATION_NAME)
-        .observer(access::log)
+        .dbname(&target.dbname)
         .build()?;
     Ok(session.connect(access.connect_deadline()).await?)
 }

@@ -8,15 +8,15 @@ mod stopped;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aurora::{Credentials, Tls};
-use secrets::{LoginSecret, RotateRequest, SecretDescription, SecretsError, Stage, Version};
+use aurora_session::{Document, SessionError};
+use secrets::{RotateRequest, SecretDescription, SecretsError, Stage, Version};
 use tokio::time::{Instant, sleep_until};
 
 use self::follow::{Follow, Look, Reason, Standing, Step};
 use self::log::Log;
 use self::report::{Moment, Outcome, Rotated};
 use self::stopped::Stopped;
-use crate::access::{APPLICATION_NAME, Access, unreadable};
+use crate::access::{Access, unreadable};
 use crate::args;
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, say};
@@ -329,24 +329,16 @@ async fn database_accepts(access: &Access, version_id: &str) -> Option<bool> {
         .get(secret_id, Version::Id(version_id))
         .await
         .ok()?;
-    let secret = LoginSecret::parse(value.text().ok()?).ok()?;
-    let target = access.place(&secret).target().ok()?;
-    let credentials = Credentials {
-        username: secret.username,
-        password: secret.password,
+    let document = Document {
+        version_id: value.version_id,
+        text: value.secret_string?,
     };
-    let login = aurora::log_in(
-        &target,
-        &credentials,
-        &access.trust().ok()?,
-        Tls::Require,
-        APPLICATION_NAME,
-        Instant::now() + PROBE_TIME,
-    )
-    .await;
-    match login {
+    let session = access.session(secret_id, access.trust().ok()?);
+    let session = session.build().ok()?;
+    let until = Instant::now() + PROBE_TIME;
+    match session.log_in_once(&document, until).await {
         Ok(_) => Some(true),
-        Err(error) if error.is_refused() => Some(false),
+        Err(SessionError::Login(error)) if error.is_refused() => Some(false),
         Err(_) => None,
     }
 }
