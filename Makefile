@@ -86,7 +86,7 @@ unit: tools ## the tests that need no server
 
 # PostgreSQL and moto are started once, and every test makes its own database, bucket and queue.
 .PHONY: e2e
-e2e: tools pgbouncer build ## the tests over PostgreSQL, the AWS API on loopback and the release binaries
+e2e: tools pgbouncer node build ## the tests over PostgreSQL, the AWS API on loopback and the release binaries
 	$(call heading,end-to-end tests)
 	$(WITH_TOOLS) $(LOCAL) with -- $(NEXTEST) -E 'binary_id(e2e::e2e)$(AND_TESTS)'
 
@@ -98,6 +98,11 @@ STRATEGY ?= both
 rotation-chaos: tools build ## cut, delay, double and kill RUNS= rotations at random, from SEED= on
 	$(call heading,rotations with random faults)
 	@$(WITH_TOOLS) $(LOCAL) chaos --runs "$(RUNS)" --strategy "$(STRATEGY)" $(if $(SEED),--seed "$(SEED)")
+
+# The drivers of one test, where there is npm.
+.PHONY: node
+node:
+	@tools/node/install
 
 # What the functions weigh and compute. Neither asks the clock, so a busy machine fails nothing.
 .PHONY: budgets

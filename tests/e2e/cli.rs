@@ -181,6 +181,15 @@ async fn credentials_are_masked() {
         assert!(text(&output.stdout).contains(&system.application));
         assert!(!text(&output.stdout).contains(&password));
     }
+    let none = system
+        .turnkeep(&["credentials", "--stage", "pending"])
+        .await;
+    assert_eq!(none.status.code(), Some(1));
+    assert!(
+        text(&none.stderr).contains("no rotation is under way"),
+        "{}",
+        text(&none.stderr)
+    );
     let refused = system.turnkeep(&["credentials", "--show-password"]).await;
     assert!(!refused.status.success());
     assert!(

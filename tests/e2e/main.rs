@@ -20,6 +20,7 @@ mod capture;
 mod capture_faults;
 mod cli;
 mod cli_refusals;
+mod clients;
 mod evidence;
 mod failure_model;
 mod impostor;

@@ -11,6 +11,7 @@ use clap::{ArgGroup, Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::failure::{Exit, Failure};
 use crate::help;
+use crate::label::Label;
 
 /// operates the database, its secret and its rotation
 #[derive(Debug, Parser)]
@@ -189,6 +190,9 @@ pub(crate) struct Recover {
 /// Options of `credentials`.
 #[derive(Args, Debug)]
 pub(crate) struct Credentials {
+    /// which version to show, by its label; `pending` exists only while a rotation is under way
+    #[arg(long, value_enum, value_name = "LABEL", default_value = "current")]
+    pub(crate) stage: Label,
     /// show the password; refused unless standard output is a terminal
     #[arg(long)]
     pub(crate) show_password: bool,

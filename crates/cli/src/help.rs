@@ -66,6 +66,7 @@ pub(crate) const CREDENTIALS_EXAMPLES: &str = "\
 Examples:
   turnkeep credentials
   turnkeep credentials --json | jq -r .username
+  turnkeep credentials --stage pending         # what a rotation is about to make current
   turnkeep credentials --show-password         # on a terminal; for a program: turnkeep exec";
 
 pub(crate) const EXEC_EXAMPLES: &str = "\

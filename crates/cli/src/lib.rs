@@ -10,6 +10,7 @@ mod commands;
 mod failure;
 mod function;
 mod help;
+mod label;
 mod output;
 mod progress;
 mod settings;

@@ -46,7 +46,7 @@ struct Labelled {
     stages: Vec<String>,
 }
 
-/// Shows the current version of the secret, and which versions have which labels.
+/// Shows a version of the secret, the current one if no label is named, and which versions have which labels.
 pub(crate) async fn run(
     access: &Access,
     options: &args::Credentials,
@@ -61,16 +61,19 @@ pub(crate) async fn run(
         .next("start a program with the credentials: turnkeep exec -- CMD"));
     }
     let secret_id = &access.settings.secret;
+    let stage = Stage::from(options.stage);
     let (value, description) = access
         .within("Secrets Manager", async {
             let named = |error| unreadable(secret_id, error);
-            let current = access
-                .secrets
-                .get(secret_id, Version::Stage(Stage::Current))
-                .await
-                .map_err(named)?;
+            // First, because only this call tells a secret that is not there from a label that is not.
             let description = access.secrets.describe(secret_id).await.map_err(named)?;
-            Ok((current, description))
+            let value = access
+                .secrets
+                .find(secret_id, Version::Stage(stage))
+                .await
+                .map_err(named)?
+                .ok_or_else(|| without(secret_id, stage))?;
+            Ok((value, description))
         })
         .await?;
     let unusable =
@@ -88,6 +91,23 @@ pub(crate) async fn run(
         options.show_password,
     ))?;
     Ok(Exit::Done)
+}
+
+/// A rotation has an empty pending version for a moment before it has made the password.
+fn without(secret_id: &str, stage: Stage) -> Failure {
+    let failure = Failure::new(
+        Exit::Failed,
+        "NoVersion",
+        format!("secret {secret_id} has no value with the label {stage}"),
+    );
+    match stage {
+        Stage::Pending => {
+            failure.next("no rotation is under way, or it has only begun; what is: turnkeep audit")
+        }
+        Stage::Current | Stage::Previous => {
+            failure.next("which versions have which labels: turnkeep audit")
+        }
+    }
 }
 
 fn shown(
