@@ -7,6 +7,7 @@ use conversation::Layout;
 use startup::config::{ConfigError, Reader};
 use startup::environment::{self, Environment};
 use startup::https::HttpsRoots;
+use startup::metrics;
 use store::Ownership;
 
 /// Project name of the original, from which the secret's name is made where neither is set.
@@ -39,6 +40,8 @@ pub struct Config {
     pub connect_budget: Duration,
     /// Roots of trust for HTTPS to AWS.
     pub https_roots: HttpsRoots,
+    /// CloudWatch namespace of the metrics.
+    pub metrics_namespace: String,
 }
 
 /// What stands between this function and the database (`DB_POOLER`).
@@ -93,6 +96,9 @@ impl Config {
                 })
                 .map_or(DEFAULT_CONNECT_BUDGET, Duration::from_secs),
             https_roots: HttpsRoots::of_function(&mut reader),
+            metrics_namespace: reader
+                .with(&environment::METRICS_NAMESPACE, metrics::namespace)
+                .unwrap_or_else(|| metrics::NAMESPACE.to_owned()),
         };
         reader.finish(config)
     }

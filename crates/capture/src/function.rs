@@ -95,7 +95,8 @@ impl Function {
             .map_err(CaptureError::Source)
             .inspect_err(report::unread)?;
         let times = self.capture(&mut batch, deadline).await;
-        report::handled(&batch, times, started.elapsed());
+        let namespace = &self.config.metrics_namespace;
+        report::handled(&batch, times, started.elapsed(), namespace);
         Ok(Reply::to(batch, now())?)
     }
 

@@ -50,7 +50,7 @@ pub(crate) fn unread(error: &CaptureError) {
 }
 
 /// Tells what became of a batch: a line for each item that was not kept, one for the whole, and the metrics.
-pub(crate) fn handled(batch: &Batch, times: Times, elapsed: Duration) {
+pub(crate) fn handled(batch: &Batch, times: Times, elapsed: Duration, namespace: &str) {
     for item in batch.items() {
         not_kept(item);
     }
@@ -70,7 +70,7 @@ pub(crate) fn handled(batch: &Batch, times: Times, elapsed: Duration) {
         elapsed_ms,
         "invocation handled"
     );
-    tally.metrics(times).emit();
+    tally.metrics(times, namespace).emit();
 }
 
 /// Tells what the database session meets: rarely anything, and then the first thing that an operator asks for.
@@ -159,8 +159,8 @@ impl Tally {
         tally
     }
 
-    fn metrics(self, times: Times) -> Metrics {
-        let mut metrics = Metrics::new("conversation-capture");
+    fn metrics(self, times: Times, namespace: &str) -> Metrics {
+        let mut metrics = Metrics::new(namespace, "conversation-capture");
         metrics.count("Received", self.items);
         metrics.count("Stored", self.stored);
         metrics.count("Duplicate", self.duplicate);

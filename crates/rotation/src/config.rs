@@ -8,6 +8,7 @@ use secrets::{DatabaseSecret, DocumentError, PasswordRules, PasswordSettings, Se
 use startup::config::{ConfigError, Reader};
 use startup::environment::{self, Environment};
 use startup::https::HttpsRoots;
+use startup::metrics;
 
 use crate::decide::{self, Expected, Refusal, RotationStrategy};
 
@@ -54,6 +55,8 @@ pub struct Config {
     pub connect_budget: Duration,
     /// Roots of trust for HTTPS to AWS.
     pub https_roots: HttpsRoots,
+    /// CloudWatch namespace of the metrics.
+    pub metrics_namespace: String,
     /// Database host instead of the secret's.
     pub host: Option<String>,
     /// Database port instead of the secret's.
@@ -183,6 +186,9 @@ impl Config {
                 })
                 .map_or(DEFAULT_CONNECT_BUDGET, Duration::from_secs),
             https_roots: HttpsRoots::of_function(&mut reader),
+            metrics_namespace: reader
+                .with(&environment::METRICS_NAMESPACE, metrics::namespace)
+                .unwrap_or_else(|| metrics::NAMESPACE.to_owned()),
             host,
             port: reader.with(&environment::DB_PORT, |text| {
                 text.parse().ok().filter(|port| *port != 0)

@@ -75,7 +75,14 @@ impl Rotation {
                 }),
             Err(error) => Err(error.clone().into()),
         };
-        report(parsed.as_ref().ok(), &result, started.elapsed(), &progress);
+        let namespace = &self.config.metrics_namespace;
+        report(
+            parsed.as_ref().ok(),
+            &result,
+            started.elapsed(),
+            &progress,
+            namespace,
+        );
         result.map(|success| match success {
             Success::Step(_) => None,
             Success::Operator(reply) => Some(*reply),
@@ -190,11 +197,12 @@ fn report(
     result: &Result<Success, RotationError>,
     elapsed: Duration,
     progress: &Progress,
+    namespace: &str,
 ) {
     let secret_arn = event.map_or("", Event::secret_id);
     let version_id = event.and_then(Event::version_id);
     let figures = Figures::of(progress, elapsed);
-    let mut metrics = Metrics::new("secret-rotation");
+    let mut metrics = Metrics::new(namespace, "secret-rotation");
     match result {
         Ok(success) => {
             let (outcome, message) = match success {

@@ -101,6 +101,10 @@ variables! {
     CONNECT_BUDGET_SECONDS = {
         aliases: [], read_by: "capture, rotation, cli", accepted: "a number from 1 to 900", default: "8",
     };
+    /// CloudWatch namespace of a function's metrics, so that those of two stacks in one account are told apart.
+    METRICS_NAMESPACE = {
+        aliases: [], read_by: "capture, rotation", accepted: "a CloudWatch namespace", default: "`Turnkeep`",
+    };
     /// Endpoint of Secrets Manager for the rotation function.
     SECRETS_MANAGER_ENDPOINT = {
         aliases: [], read_by: "rotation", accepted: "a URL", default: "the region's endpoint",

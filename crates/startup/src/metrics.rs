@@ -7,8 +7,18 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 
-/// CloudWatch namespace of every metric.
+/// CloudWatch namespace of the metrics, where nobody names another.
 pub const NAMESPACE: &str = "Turnkeep";
+/// CloudWatch's own limit.
+const LONGEST_NAMESPACE: usize = 255;
+
+/// Returns a namespace of one's own if CloudWatch takes metrics in it.
+pub fn namespace(text: &str) -> Option<String> {
+    let accepted = |byte: u8| byte.is_ascii_alphanumeric() || b".-_/#:".contains(&byte);
+    // AWS keeps its own namespaces to itself.
+    let ours = !text.starts_with("AWS/") && text.len() <= LONGEST_NAMESPACE;
+    (ours && text.bytes().all(accepted)).then(|| text.to_owned())
+}
 
 /// Unit of a metric, by its CloudWatch name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,14 +44,16 @@ impl Unit {
 /// The metrics of one invocation.
 #[derive(Debug)]
 pub struct Metrics {
+    namespace: String,
     service: &'static str,
     values: Vec<(&'static str, Unit, f64)>,
 }
 
 impl Metrics {
     /// Starts the metrics of one invocation of `service`, which is their only dimension.
-    pub fn new(service: &'static str) -> Self {
+    pub fn new(namespace: &str, service: &'static str) -> Self {
         Self {
+            namespace: namespace.to_owned(),
             service,
             values: Vec::new(),
         }
@@ -100,7 +112,7 @@ impl Metrics {
             "_aws".to_owned(),
             json!({
                 "Timestamp": u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
-                "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": [["service"]], "Metrics": definitions}],
+                "CloudWatchMetrics": [{"Namespace": self.namespace, "Dimensions": [["service"]], "Metrics": definitions}],
             }),
         );
         line.insert("service".to_owned(), json!(self.service));
@@ -116,10 +128,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_namespace_is_one_that_cloudwatch_takes() {
+        for accepted in [NAMESPACE, "turnkeep-prod", &"n".repeat(255)] {
+            assert_eq!(namespace(accepted).as_deref(), Some(accepted));
+        }
+        for refused in ["AWS/Lambda", "two words", "é", &"n".repeat(256)] {
+            assert_eq!(namespace(refused), None, "{refused}");
+        }
+    }
+
+    #[test]
     fn a_line_is_in_the_embedded_metric_format() {
-        let mut metrics = Metrics::new("conversation-capture");
+        let mut metrics = Metrics::new("turnkeep-dev", "conversation-capture");
         metrics.count("Stored", 3);
         metrics.duration("DatabaseTime", Duration::from_micros(1_500));
-        insta::assert_snapshot!(metrics.line(Duration::from_secs(1)), @r#"{"DatabaseTime":1.5,"Stored":3.0,"_aws":{"CloudWatchMetrics":[{"Dimensions":[["service"]],"Metrics":[{"Name":"Stored","Unit":"Count"},{"Name":"DatabaseTime","Unit":"Milliseconds"}],"Namespace":"Turnkeep"}],"Timestamp":1000},"service":"conversation-capture"}"#);
+        insta::assert_snapshot!(metrics.line(Duration::from_secs(1)), @r#"{"DatabaseTime":1.5,"Stored":3.0,"_aws":{"CloudWatchMetrics":[{"Dimensions":[["service"]],"Metrics":[{"Name":"Stored","Unit":"Count"},{"Name":"DatabaseTime","Unit":"Milliseconds"}],"Namespace":"turnkeep-dev"}],"Timestamp":1000},"service":"conversation-capture"}"#);
     }
 }
