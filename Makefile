@@ -166,6 +166,35 @@ package-start: tools ## start the packed functions up to their first request for
 package-reproducible: tools ## build the zips twice in two folders and compare their bytes; takes minutes
 	@tools/package/reproduce "$(ARCH)"
 
+# Everything about the template: docs/deploy.md.
+STAGE ?= dev
+TEMPLATE_PYTHON := .turnkeep/template/sam/bin/python
+
+.PHONY: check-template
+check-template: ## lint the template, hold it against public and own rules, compare its pages; needs no AWS account
+	@tools/template/install
+	$(call heading,template)
+	@tools/template/check
+
+.PHONY: docs-template
+docs-template: ## write docs/cost.md and docs/controls.md from the template
+	@tools/template/install
+	@$(TEMPLATE_PYTHON) tools/template/cost.py write
+	@$(TEMPLATE_PYTHON) tools/template/controls.py write
+
+# PARAMETERS="AlertEmail=a@b.example ExportPrefix=ial" sets parameters of template.yaml.
+.PHONY: deploy
+deploy: tools ## build both functions and deploy the stack, STAGE=dev or prod; shows the change and asks
+	@tools/template/deploy "$(STAGE)" $(PARAMETERS)
+
+.PHONY: destroy
+destroy: tools ## take the stack of STAGE= down; asks, and keeps the data
+	@tools/template/destroy "$(STAGE)"
+
+.PHONY: verify-live
+verify-live: ## print the commands that show what only a real account can
+	@tools/template/verify-live "$(STAGE)"
+
 .PHONY: tools
 tools: ## install the pinned tools into .turnkeep/tools
 	@tools/preflight
