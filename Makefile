@@ -56,7 +56,7 @@ down: ## stop the local stack that `make up` started
 	@if [ -x $(LOCAL) ]; then $(WITH_TOOLS) $(LOCAL) down; fi
 
 .PHONY: test
-test: tools valgrind lint unit build budgets instructions e2e ## run everything CI runs; ends with the test runner's summary
+test: tools valgrind lint check-template unit build budgets instructions e2e ## run everything CI runs; ends with the test runner's summary
 
 .PHONY: check
 check: tools lint ## format, lints, dependency rules, documentation and house rules, without the other tests

@@ -1,0 +1,18 @@
+"""The project's own promises, each a question to an evaluated template that no public checker asks, or not of every variant.
+
+A rule yields what is wrong. fixtures.json has for each at least one edit of the evaluated stack that it must find.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from graph import Resources
+
+from . import alerts, data, database, functions, secret
+
+Rule = Callable[[Resources], Iterator[str]]
+
+RULES: dict[str, Rule] = {
+    rule.__name__: rule for group in (secret, database, functions, data, alerts) for rule in group.RULES
+}
