@@ -109,7 +109,7 @@ class Evaluation(unittest.TestCase):
     def test_the_templates_own_rules_refuse_what_is_not_whole(self) -> None:
         with self.assertRaisesRegex(evaluate.TemplateError, "needs ExistingFunctionSubnetIds"):
             evaluate.evaluate({"ExistingVpcId": "vpc-1"})
-        with self.assertRaisesRegex(evaluate.TemplateError, "needs ExistingMasterSecretArn"):
+        with self.assertRaisesRegex(evaluate.TemplateError, "needs ExistingClusterIdentifier.* needs ExistingMasterSecretArn"):
             evaluate.evaluate({"ExistingClusterHost": "db"})
         with self.assertRaisesRegex(evaluate.TemplateError, "needs ExistingClusterHost"):
             evaluate.evaluate({"ExistingSecretArn": "arn:aws:secretsmanager:x"})
