@@ -75,6 +75,19 @@ def plaintext_is_denied(resources: Resources) -> Iterator[str]:
             yield f"{name} takes calls without TLS"
 
 
+def plain_puts_are_taken(resources: Resources) -> Iterator[str]:
+    """Nothing denies a put because of a header that it does not send: "not equal" is true of what is not there."""
+    for name, policy in of_type(resources, "AWS::S3::BucketPolicy"):
+        for statement in statements(policy["PolicyDocument"], name):
+            if statement.effect != "Deny":
+                continue
+            present = {one for one, absent in statement.condition.get("Null", {}).items() if absent == "false"}
+            for operator, keys in statement.condition.items():
+                headers = {one for one in keys if one.startswith("s3:x-amz-")}
+                if "Not" in operator and not headers <= present:
+                    yield f"{name}, {statement.sid}: a put without {', '.join(sorted(headers - present))} is denied"
+
+
 def the_network_is_closed(resources: Resources) -> Iterator[str]:
     """No way to the internet, one interface endpoint at most, and no security group that is open to addresses."""
     for name, _ in of_type(resources, "AWS::EC2::InternetGateway", "AWS::EC2::NatGateway", "AWS::EC2::Route", "AWS::EC2::EIP"):
@@ -104,5 +117,6 @@ RULES = (
     logs_are_kept_for_a_year,
     everything_is_under_our_key,
     plaintext_is_denied,
+    plain_puts_are_taken,
     the_network_is_closed,
 )
