@@ -202,13 +202,13 @@ impl Config {
 
 fn password_rules(environment: &Environment) -> Result<PasswordRules, DocumentError> {
     PasswordRules::from_settings(&PasswordSettings {
-        exclude_characters: environment.value(&environment::EXCLUDE_CHARACTERS),
-        length: environment.value(&environment::PASSWORD_LENGTH),
-        exclude_numbers: environment.value(&environment::EXCLUDE_NUMBERS),
-        exclude_punctuation: environment.value(&environment::EXCLUDE_PUNCTUATION),
-        exclude_uppercase: environment.value(&environment::EXCLUDE_UPPERCASE),
-        exclude_lowercase: environment.value(&environment::EXCLUDE_LOWERCASE),
-        require_each_included_type: environment.value(&environment::REQUIRE_EACH_INCLUDED_TYPE),
+        exclude_characters: environment.as_set(&environment::EXCLUDE_CHARACTERS),
+        length: environment.as_set(&environment::PASSWORD_LENGTH),
+        exclude_numbers: environment.as_set(&environment::EXCLUDE_NUMBERS),
+        exclude_punctuation: environment.as_set(&environment::EXCLUDE_PUNCTUATION),
+        exclude_uppercase: environment.as_set(&environment::EXCLUDE_UPPERCASE),
+        exclude_lowercase: environment.as_set(&environment::EXCLUDE_LOWERCASE),
+        require_each_included_type: environment.as_set(&environment::REQUIRE_EACH_INCLUDED_TYPE),
     })
 }
 
@@ -247,6 +247,18 @@ mod tests {
         assert_eq!(rules.length, 48);
         assert!(rules.exclude_punctuation);
         assert!(!rules.exclude_numbers);
+        assert!(!rules.require_each_included_type);
+    }
+
+    #[test]
+    fn the_references_variables_count_as_set_even_when_empty() {
+        let environment = Environment::from([
+            ("EXCLUDE_CHARACTERS", ""),
+            ("REQUIRE_EACH_INCLUDED_TYPE", ""),
+        ]);
+        let config = Config::from_environment(&environment).unwrap();
+        let rules = config.password_rules.unwrap();
+        assert_eq!(rules.exclude_characters, "");
         assert!(!rules.require_each_included_type);
     }
 

@@ -111,7 +111,7 @@ variables! {
     };
     /// Characters that a new password never has, as `GetRandomPassword` takes them.
     EXCLUDE_CHARACTERS = {
-        aliases: [], read_by: "rotation", accepted: "any characters", default: "`:/@\"'\\`",
+        aliases: [], read_by: "rotation", accepted: "any characters, or none", default: "`:/@\"'\\`",
     };
     /// Length of a new password in characters; `createSecret` refuses settings that give less than 80 bits.
     PASSWORD_LENGTH = {
@@ -244,6 +244,11 @@ impl Environment {
         self.named(variable).map(|(_, value)| value)
     }
 
+    /// Returns the value of a variable as it is set, be it empty: what AWS's function sees of its own variables.
+    pub fn as_set(&self, variable: &Variable) -> Option<&str> {
+        self.0.get(variable.name).map(String::as_str)
+    }
+
     /// Returns the name under which a variable is set, and its value.
     pub fn named(&self, variable: &Variable) -> Option<(&'static str, &str)> {
         std::iter::once(variable.name)
@@ -318,6 +323,7 @@ mod tests {
         let emptied = Environment::from([("DB_HOST", ""), ("AURORA_ENDPOINT", "old")]);
         assert_eq!(emptied.named(&DB_HOST), Some(("AURORA_ENDPOINT", "old")));
         assert_eq!(Environment::default().value(&DB_HOST), None);
+        assert_eq!(emptied.as_set(&DB_HOST), Some(""));
     }
 
     #[test]
