@@ -21,6 +21,7 @@ mod capture_faults;
 mod cli;
 mod cli_refusals;
 mod clients;
+mod drop_in;
 mod evidence;
 mod failure_model;
 mod impostor;
