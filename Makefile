@@ -104,6 +104,21 @@ rotation-chaos: tools build ## cut, delay, double and kill RUNS= rotations at ra
 node:
 	@tools/node/install
 
+# ROTATIONS= of each run; QUICK=1 a tenth of them, and no long ones.
+ROTATIONS ?= 200
+LOAD := target/rotation-load
+
+.PHONY: rotation-load
+rotation-load: tools ## connect without pause through ROTATIONS= rotations, under two policies; minutes: docs/performance.md
+	$(call heading,release build)
+	cargo build $(RELEASE) --bin secret-rotation --bin turnkeep-rotation-load
+	$(call heading,connects through rotations)
+	@$(WITH_TOOLS) "$(TARGET)/release/turnkeep-rotation-load" --rotations "$(ROTATIONS)" --output $(LOAD) $(if $(QUICK),--quick)
+
+.PHONY: rotation-load-store
+rotation-load-store: ## keep the picture of the last run in docs/
+	cp $(LOAD)/timeline.svg docs/rotation-timeline.svg
+
 # What the functions weigh and compute. Neither asks the clock, so a busy machine fails nothing.
 .PHONY: budgets
 budgets: tools build

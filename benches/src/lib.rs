@@ -8,6 +8,9 @@
 //!
 //! The machine decides every absolute figure, so that figures are compared only within one run, in which the programs take
 //! turns. Start at `run::all`.
+//!
+//! `turnkeep-rotation-load` is a program of its own: what becomes of connects while rotations run. Start at
+//! [`rotation_load`].
 
 pub mod command;
 mod compare;
@@ -15,6 +18,7 @@ mod events;
 mod figures;
 mod process;
 mod rotation;
+pub mod rotation_load;
 mod run;
 mod runtime_api;
 pub mod script;

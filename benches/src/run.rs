@@ -56,7 +56,7 @@ pub(crate) async fn all(effort: Effort, sizes: &BTreeMap<String, Size>) -> Resul
     progress("starting PostgreSQL, the AWS API and a stub S3");
     let setting = Setting::start().await?;
     let mut figures = Figures {
-        machine: machine(&setting, effort.divisor > 1)?,
+        machine: machine(setting.stack.server().version, effort.divisor > 1)?,
         figures: Vec::new(),
     };
     progress("starts");
@@ -72,11 +72,12 @@ pub(crate) async fn all(effort: Effort, sizes: &BTreeMap<String, Size>) -> Resul
     Ok(figures)
 }
 
+/// Where this program runs.
 #[expect(
     clippy::disallowed_methods,
     reason = "a run is told from others by its day"
 )]
-fn machine(setting: &Setting, quick: bool) -> Result<Machine> {
+pub(crate) fn machine(postgresql: u32, quick: bool) -> Result<Machine> {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo")?;
     let processor = cpuinfo
         .lines()
@@ -94,7 +95,7 @@ fn machine(setting: &Setting, quick: bool) -> Result<Machine> {
         kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?
             .trim()
             .to_owned(),
-        postgresql: setting.stack.server().version,
+        postgresql,
         version: String::from_utf8_lossy(&version).trim().to_owned(),
         quick,
     })

@@ -35,6 +35,7 @@ mod roles;
 mod rotation;
 mod rotation_chaos;
 mod rotation_faults;
+mod rotation_load;
 mod rotation_logins;
 mod rotation_statements;
 mod rotation_tls;

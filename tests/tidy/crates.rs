@@ -40,11 +40,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("local", &["secrets", "aurora"]),
-    ("benches", &["local", "conversation"]),
+    ("load", &["local", "secrets", "aurora", "aurora-session"]),
+    ("benches", &["local", "load", "conversation"]),
     (
         "e2e",
         &[
             "local",
+            "load",
             "conversation",
             "store",
             "secrets",

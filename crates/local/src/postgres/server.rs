@@ -11,6 +11,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 use tokio_postgres::Client;
 use tokio_postgres::config::{ChannelBinding, SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -145,6 +146,25 @@ impl Server {
         Ok(role)
     }
 
+    /// Creates a role as [`Server::login_role`] does, but has the master user do it, who may then change the role's password.
+    pub async fn role_of_master(&self, hint: &str) -> Result<Credentials, Error> {
+        let role = Credentials::generate(unique(hint));
+        let master = self.connect("postgres", &self.master).await?;
+        let created = master.batch_execute(&create_login(&role, "")).await;
+        created.map_err(Error::database("create a role"))?;
+        Ok(role)
+    }
+
+    /// When the last change of a role, such as that of its password, was committed. The server knows it only with the
+    /// setting `track_commit_timestamp`.
+    pub async fn role_changed_at(&self, role: &str) -> Result<OffsetDateTime, Error> {
+        let query = "SELECT pg_xact_commit_timestamp(xmin) FROM pg_authid WHERE rolname = $1";
+        let client = self.superuser("postgres").await?;
+        let row = client.query_one(query, &[&role]).await;
+        row.and_then(|row| row.try_get(0))
+            .map_err(Error::database("ask when a role was changed"))
+    }
+
     /// Makes the server accept these credentials and no others for the role.
     pub async fn set_password(&self, credentials: &Credentials) -> Result<(), Error> {
         let role = credentials.username.replace('"', "\"\"");
@@ -177,12 +197,8 @@ impl Server {
     }
 
     async fn create_login(&self, role: &Credentials, attributes: &str) -> Result<(), Error> {
-        let create = format!(
-            "CREATE ROLE {} LOGIN {attributes} PASSWORD '{}'",
-            role.username,
-            verifier(role)
-        );
-        self.execute(&create, "create a role").await
+        self.execute(&create_login(role, attributes), "create a role")
+            .await
     }
 
     async fn execute(&self, sql: &str, doing: &str) -> Result<(), Error> {
@@ -258,6 +274,14 @@ impl Database {
         });
         SecretString::from(secret.to_string())
     }
+}
+
+fn create_login(role: &Credentials, attributes: &str) -> String {
+    format!(
+        "CREATE ROLE {} LOGIN {attributes} PASSWORD '{}'",
+        role.username,
+        verifier(role)
+    )
 }
 
 /// What the server gets instead of the password: whatever it logs of the statement gives nothing away.
