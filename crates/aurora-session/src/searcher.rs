@@ -23,8 +23,8 @@ use crate::{Document, Event, SecretVersion, SessionError, SourceError, backoff};
 /// One login attempt, so that a server that accepts TCP and is then silent does not use up all time.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// So many logins with a trusted version are under way at most, and so many are refused when it has
-/// become outdated, however many tasks connect at that moment.
+/// So many tasks log in at most, and so many logins are refused when the version that they trust has
+/// become outdated, however many connect at that moment.
 const LOGINS_AT_A_TIME: usize = 2;
 
 /// What the session was told about the database.
@@ -41,7 +41,7 @@ pub(crate) struct Searcher {
     observer: Option<Observer>,
     counts: Counts,
     knowledge: Knowledge,
-    /// For logins with a version that is trusted.
+    /// For the tasks that log in.
     logins: Semaphore,
     /// Held by the task that searches.
     turn: Mutex<()>,
@@ -111,18 +111,17 @@ impl Searcher {
     /// As long as nobody has been refused, tasks log in with the version that a search has found, a few
     /// at a time. The first refusal ends that; then one task searches for all.
     async fn trust_or_search(&self, deadline: Instant) -> Result<Login, SessionError> {
+        // Kept until the end: who is refused must not wait behind all the others a second time.
+        let Ok(_permit) = timeout_at(deadline, self.logins.acquire()).await else {
+            return Err(self.waited_in_vain(None));
+        };
         let mut refusal = None;
         loop {
-            {
-                let Ok(_permit) = timeout_at(deadline, self.logins.acquire()).await else {
-                    return Err(self.waited_in_vain(refusal));
-                };
-                if let Some(version) = self.knowledge.trusted() {
-                    match self.log_in(&version, deadline).await {
-                        Ok(login) => return Ok(login),
-                        Err(error) if error.is_refused() => refusal = Some(error),
-                        Err(error) => return Err(SessionError::Login(error)),
-                    }
+            if let Some(version) = self.knowledge.trusted() {
+                match self.log_in(&version, deadline).await {
+                    Ok(login) => return Ok(login),
+                    Err(error) if error.is_refused() => refusal = Some(error),
+                    Err(error) => return Err(SessionError::Login(error)),
                 }
             }
             let Ok(_turn) = timeout_at(deadline, self.turn.lock()).await else {
