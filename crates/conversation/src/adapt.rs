@@ -4,6 +4,7 @@
 //! that an event says is dropped: keys that no adapter knows end in `metadata.extra`.
 
 mod canonical;
+mod envelope;
 mod fields;
 mod legacy;
 mod parts;
@@ -52,6 +53,8 @@ impl<'a> Document<'a> {
 
 /// Adapts one delivery: an event of a known shape, or a JSON array of them. All of it or nothing.
 ///
+/// An event is one capture, but for a batch of OpenTelemetry's, which is one for each of its records.
+///
 /// The same bytes and the same [`Delivery`] always give the same captures.
 pub fn captures(document: Document<'_>, delivery: &Delivery) -> Result<Vec<Capture>, AdaptError> {
     let Document { root, sanitized } = document;
@@ -59,12 +62,13 @@ pub fn captures(document: Document<'_>, delivery: &Delivery) -> Result<Vec<Captu
         let place = Place {
             delivery,
             ordinal,
+            record: None,
             text: event.text(),
         };
-        capture(event, &Arrival { place, sanitized }, path)
+        adapted(event, &Arrival { place, sanitized }, path)
     };
     if root.kind() != Kind::Array {
-        return Ok(vec![one(root, None, "")?]);
+        return one(root, None, "");
     }
     let events = root.into_items()?;
     match events.len() {
@@ -72,13 +76,14 @@ pub fn captures(document: Document<'_>, delivery: &Delivery) -> Result<Vec<Captu
         // One event in an array is the same event without it.
         1 => events
             .into_iter()
-            .map(|event| one(event, None, "[0]"))
-            .collect(),
-        _ => events
-            .into_iter()
-            .enumerate()
-            .map(|(ordinal, event)| one(event, Some(ordinal), &format!("[{ordinal}]")))
-            .collect(),
+            .try_fold(Vec::new(), |_, event| one(event, None, "[0]")),
+        several => {
+            let mut captures = Vec::with_capacity(several);
+            for (ordinal, event) in events.into_iter().enumerate() {
+                captures.extend(one(event, Some(ordinal), &format!("[{ordinal}]"))?);
+            }
+            Ok(captures)
+        }
     }
 }
 
@@ -145,10 +150,10 @@ impl From<serde_json::Error> for AdaptError {
 ///
 /// An adapter reads fields and applies its shape's defaults; who is who is the business of `identity` and `transcript`.
 struct Adapter {
-    /// Completes "accepted: …".
+    /// Completes "accepted: an object …".
     accepts: &'static str,
     recognises: fn(&Fields<'_>) -> bool,
-    adapt: fn(Fields<'_>, &Arrival<'_>) -> Result<Capture, AdaptError>,
+    adapt: fn(Fields<'_>, &Arrival<'_>) -> Result<Vec<Capture>, AdaptError>,
 }
 
 /// One event as it arrived.
@@ -157,7 +162,7 @@ struct Arrival<'a> {
     sanitized: Sanitized,
 }
 
-fn capture(event: Raw<'_>, arrival: &Arrival<'_>, path: &str) -> Result<Capture, AdaptError> {
+fn adapted(event: Raw<'_>, arrival: &Arrival<'_>, path: &str) -> Result<Vec<Capture>, AdaptError> {
     let kind = event.kind();
     if kind != Kind::Object {
         return Err(unknown_shape(kind.as_str().to_owned()));
@@ -167,7 +172,10 @@ fn capture(event: Raw<'_>, arrival: &Arrival<'_>, path: &str) -> Result<Capture,
         .iter()
         .find(|adapter| (adapter.recognises)(&fields))
     {
-        Some(adapter) => (adapter.adapt)(fields, arrival).map(Capture::sealed),
+        Some(adapter) => {
+            let captures = (adapter.adapt)(fields, arrival)?;
+            Ok(captures.into_iter().map(Capture::sealed).collect())
+        }
         None => Err(unknown_shape(fields.describe())),
     }
 }
@@ -176,7 +184,10 @@ fn unknown_shape(found: String) -> AdaptError {
     let accepted: Vec<_> = ADAPTERS.iter().map(|adapter| adapter.accepts).collect();
     AdaptError::UnknownShape {
         found,
-        accepted: format!("{}, or an array of such objects", accepted.join(", ")),
+        accepted: format!(
+            "an object {}, or an array of such objects",
+            accepted.join(", ")
+        ),
     }
 }
 

@@ -184,6 +184,19 @@ impl Part {
         }
     }
 
+    /// Its keys and values.
+    pub(crate) fn entries(&self) -> &[(String, Json)] {
+        match &self.0 {
+            Json::Object(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// The whole part, given away.
+    pub(crate) fn into_json(self) -> Json {
+        self.0
+    }
+
     /// The part's `type`, for example `text` or `tool_call`.
     pub fn kind(&self) -> &str {
         self.0
@@ -323,14 +336,56 @@ pub enum Shape {
     Canonical,
     /// The bare object of the `IaL` capture function.
     Legacy,
+    /// One text of one user, as the first function of `IaL` took it.
+    Text,
+    /// The same in the `body` of a request, whose sender expects a `body` in the reply.
+    TextInBody,
+    /// A line of Bedrock's model invocation log.
+    BedrockLog,
+    /// A record or batch of OpenTelemetry, by its GenAI conventions.
+    OpenTelemetry,
+    /// Request and response of `OpenAI`'s Chat Completions.
+    OpenAiChat,
+    /// Request and response of `OpenAI`'s Responses.
+    OpenAiResponses,
+    /// Request and response of Anthropic's Messages.
+    Anthropic,
+    /// Request and response of Bedrock's Converse.
+    Converse,
+    /// An event of `AgentCore` Memory.
+    AgentCore,
 }
 
 impl Shape {
-    /// The word in logs and in the stored object: `canonical` or `legacy`.
+    /// All of them.
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Canonical,
+        Self::Legacy,
+        Self::Text,
+        Self::TextInBody,
+        Self::BedrockLog,
+        Self::OpenTelemetry,
+        Self::OpenAiChat,
+        Self::OpenAiResponses,
+        Self::Anthropic,
+        Self::Converse,
+        Self::AgentCore,
+    ];
+
+    /// The word in logs and in the stored object, for example `canonical` or `openai_chat`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Canonical => "canonical",
             Self::Legacy => "legacy",
+            Self::Text => "text",
+            Self::TextInBody => "text_in_body",
+            Self::BedrockLog => "bedrock_log",
+            Self::OpenTelemetry => "opentelemetry",
+            Self::OpenAiChat => "openai_chat",
+            Self::OpenAiResponses => "openai_responses",
+            Self::Anthropic => "anthropic",
+            Self::Converse => "converse",
+            Self::AgentCore => "agentcore",
         }
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct Place<'a> {
     pub(crate) delivery: &'a Delivery,
     /// Position in the delivery, if that holds several events.
     pub(crate) ordinal: Option<usize>,
+    /// Position in the event, if that is a batch of records.
+    pub(crate) record: Option<usize>,
     /// The event itself, as JSON.
     pub(crate) text: &'a str,
 }
@@ -57,10 +59,10 @@ impl Place<'_> {
                 hex::encode(digest("event", &[&event.canonical(), &time]))
             )
         };
-        Ok(bounded_id(&match self.ordinal {
-            Some(ordinal) => format!("{of_delivery}#{ordinal}"),
-            None => of_delivery,
-        }))
+        let positions = [self.ordinal, self.record].into_iter().flatten();
+        Ok(bounded_id(&positions.fold(of_delivery, |id, position| {
+            format!("{id}#{position}")
+        })))
     }
 
     /// When the event happened, from what the event itself says first.
@@ -94,6 +96,13 @@ pub(crate) fn sha256<'a>(items: impl IntoIterator<Item = &'a Json>) -> [u8; 32] 
     Sha256::digest(Json::canonical_array(items)).into()
 }
 
+/// [`sha256`] of objects with these entries.
+pub(crate) fn sha256_of_objects<'a>(
+    objects: impl IntoIterator<Item = &'a [(String, Json)]>,
+) -> [u8; 32] {
+    Sha256::digest(Json::canonical_objects(objects)).into()
+}
+
 /// Gives every message of one event its id and its parent.
 pub(crate) struct Chain<'a> {
     tenant_id: &'a str,
@@ -101,6 +110,8 @@ pub(crate) struct Chain<'a> {
     event_id: &'a str,
     history: History,
     previous: Option<String>,
+    /// What `previous` follows.
+    before: Option<String>,
     taken: Taken,
 }
 
@@ -117,6 +128,7 @@ impl<'a> Chain<'a> {
             event_id,
             history,
             previous: None,
+            before: None,
             taken: Taken::default(),
         }
     }
@@ -127,7 +139,11 @@ impl<'a> Chain<'a> {
     /// branch of all that follows.
     pub(crate) fn link(&mut self, ordinal: i32, message: Link<'_>) -> (String, Option<String>) {
         let system = matches!(message.role, "system" | "developer");
-        let previous = if system { None } else { self.previous.clone() };
+        let previous = match &self.before {
+            _ if system => None,
+            Some(before) if message.alternative => Some(before.clone()),
+            _ => self.previous.clone(),
+        };
         let id = match &message.given_id {
             Some(id) => id.clone(),
             None if self.history == History::Delta => {
@@ -137,6 +153,7 @@ impl<'a> Chain<'a> {
         };
         let id = self.taken.unused(&id);
         if !system {
+            self.before.clone_from(&previous);
             self.previous = Some(id.clone());
         }
         (id, message.given_parent.or(previous))
@@ -145,7 +162,9 @@ impl<'a> Chain<'a> {
     /// Reasoning is not hashed: most clients do not send it again, and the answer must still be found.
     fn derived(&self, previous: Option<&str>, message: &Link<'_>) -> String {
         let is_said = |part: &&Part| part.kind() != "reasoning";
-        let said = if message.parts.iter().all(|part| is_said(&part)) {
+        let said = if let Some(identity) = message.identity {
+            identity
+        } else if message.parts.iter().all(|part| is_said(&part)) {
             message.content_sha256
         } else {
             sha256(message.parts.iter().filter(is_said).map(Part::json))
@@ -189,6 +208,10 @@ pub(crate) struct Link<'a> {
     pub(crate) parts: &'a [Part],
     /// [`sha256`] of `parts`, which its maker needs too.
     pub(crate) content_sha256: [u8; 32],
+    /// What is hashed in the place of `parts`.
+    pub(crate) identity: Option<[u8; 32]>,
+    /// Whether it follows what the message before it follows.
+    pub(crate) alternative: bool,
 }
 
 /// SHA-256 over fields that cannot run into each other, for one purpose.

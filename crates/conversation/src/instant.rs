@@ -27,6 +27,23 @@ pub(crate) fn parse_unix_millis(text: &str) -> Option<OffsetDateTime> {
     in_range(OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?)
 }
 
+/// Seconds since 1970 with up to nine digits after the point, as JSON numbers of AWS and `OpenAI` are.
+pub(crate) fn parse_unix_seconds(text: &str) -> Option<OffsetDateTime> {
+    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if fraction.len() > 9 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let nanos: i128 = format!("{fraction:0<9}").parse().ok()?;
+    let seconds = i128::from(seconds.parse::<u64>().ok()?);
+    in_range(OffsetDateTime::from_unix_timestamp_nanos(seconds * 1_000_000_000 + nanos).ok()?)
+}
+
+/// Nanoseconds since 1970, as OpenTelemetry gives times; 0 is none.
+pub(crate) fn parse_unix_nanos(text: &str) -> Option<OffsetDateTime> {
+    let nanos = text.parse::<u64>().ok().filter(|nanos| *nanos > 0)?;
+    in_range(OffsetDateTime::from_unix_timestamp_nanos(i128::from(nanos)).ok()?)
+}
+
 /// `2026-11-23T10:00:00.123Z`: as many digits of a second as it has.
 pub(crate) fn rfc3339(instant: OffsetDateTime) -> String {
     let mut text = format!("{}T{}", date(instant), clock(instant));
@@ -118,6 +135,34 @@ mod tests {
             parse_naive("2026-11-23 10:00:00").map(naive).as_deref(),
             Some("2026-11-23T10:00:00")
         );
+    }
+
+    #[test]
+    fn numbers_of_seconds_and_nanoseconds_are_exact() {
+        let seconds = |text: &str| parse_unix_seconds(text).map(rfc3339);
+        let expected = |text: &str| Some(text.to_owned());
+        assert_eq!(seconds("1795429800"), expected("2026-11-23T10:30:00Z"));
+        assert_eq!(
+            seconds("1795429800.123456789"),
+            expected("2026-11-23T10:30:00.123456789Z")
+        );
+        for odd in [
+            "",
+            "-1",
+            "1e9",
+            "1.0123456789",
+            "1.x",
+            "soon",
+            "999999999999999",
+        ] {
+            assert_eq!(seconds(odd), None, "{odd}");
+        }
+        let nanos = |text: &str| parse_unix_nanos(text).map(rfc3339);
+        assert_eq!(
+            nanos("1795429800000000001"),
+            expected("2026-11-23T10:30:00.000000001Z")
+        );
+        assert_eq!((nanos("0"), nanos("-1")), (None, None));
     }
 
     #[test]

@@ -87,6 +87,21 @@ impl Json {
         Self::array_text(items, Style::Canonical)
     }
 
+    /// [`Json::canonical`] of an array of objects with these entries.
+    pub(crate) fn canonical_objects<'a>(
+        objects: impl IntoIterator<Item = &'a [(String, Self)]>,
+    ) -> String {
+        let mut out = "[".to_owned();
+        for (position, entries) in objects.into_iter().enumerate() {
+            if position > 0 {
+                out.push(',');
+            }
+            Self::write_object(entries, Style::Canonical, &mut out);
+        }
+        out.push(']');
+        out
+    }
+
     /// An object with these keys.
     pub(crate) fn object<const N: usize>(entries: [(&str, Self); N]) -> Self {
         Self::Object(
@@ -168,29 +183,37 @@ impl Json {
             },
             Self::String(text) => literal::write(text, out),
             Self::Array(items) => Self::write_array(items, style, out),
-            Self::Object(entries) => {
-                let mut entries: Vec<_> = entries.iter().collect();
-                if style == Style::Canonical {
-                    entries.sort_by(|(left, _), (right, _)| left.cmp(right));
-                }
-                out.push('{');
-                for (position, (key, value)) in entries.into_iter().enumerate() {
-                    if position > 0 {
-                        out.push(',');
-                    }
-                    literal::write(key, out);
-                    out.push(':');
-                    value.write(style, out);
-                }
-                out.push('}');
-            }
+            Self::Object(entries) => Self::write_object(entries, style, out),
         }
+    }
+
+    fn write_object(entries: &[(String, Self)], style: Style, out: &mut String) {
+        let mut entries: Vec<_> = entries.iter().collect();
+        if style == Style::Canonical {
+            entries.sort_by(|(left, _), (right, _)| left.cmp(right));
+        }
+        out.push('{');
+        for (position, (key, value)) in entries.into_iter().enumerate() {
+            if position > 0 {
+                out.push(',');
+            }
+            literal::write(key, out);
+            out.push(':');
+            value.write(style, out);
+        }
+        out.push('}');
     }
 }
 
 impl From<&str> for Json {
     fn from(text: &str) -> Self {
         Self::String(text.to_owned())
+    }
+}
+
+impl From<String> for Json {
+    fn from(text: String) -> Self {
+        Self::String(text)
     }
 }
 

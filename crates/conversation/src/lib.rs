@@ -10,14 +10,16 @@
 //! # Identity
 //!
 //! - **Event id**: the event's `event_id`; the provider's `response_id`; the source's id of the delivery, with
-//!   `#ordinal` if that holds several events; else the SHA-256 of the event and its time. Never of content alone:
+//!   `#ordinal` if that holds several events or a batch of records; else the SHA-256 of the event and its time. Never of content alone:
 //!   people say the same thing twice.
 //! - **Time**: the event's `occurred_at`; the source's time of the delivery; else none, and never the time of processing,
 //!   which is another one for every retry.
 //! - **Message id**: the producer's. Else, where the history is sent in full, a link in a chain of hashes over tenant,
 //!   conversation, previous id, role and the hash of the parts: a message that is sent again is found again, and an
 //!   edited one begins a branch. System messages stand beside the chain, since prompts change from turn to turn, and
-//!   reasoning is not hashed, since clients rarely send it back. Else the event id and the message's number in the event.
+//!   reasoning is not hashed, since clients rarely send it back. Of a provider's parts only what makes them these parts is
+//!   hashed, not what the provider adds to its answer or a client to its request. Several choices of one answer follow the
+//!   same message. Else the event id and the message's number in the event.
 //! - **Fingerprint**: SHA-256 of the stored event without its id and time, the parts of each message standing in it by
 //!   their own hash, so that a repeated event can be told from another one under the same id.
 

@@ -201,11 +201,8 @@ impl Meta {
 
     pub(crate) fn read(fields: &mut Fields<'_>) -> Result<Self, AdaptError> {
         fields.raw("schema");
-        let shapes = [
-            (Shape::Canonical.as_str(), Shape::Canonical),
-            (Shape::Legacy.as_str(), Shape::Legacy),
-        ];
-        let shape = fields.word("shape", &shapes, "`canonical` or `legacy`")?;
+        let shapes = Shape::ALL.map(|shape| (shape.as_str(), shape));
+        let shape = fields.word("shape", &shapes, "the name of a shape that is known here")?;
         let mut sanitized = Sanitized::default();
         if let Some(mut counts) = fields.fields("sanitized")? {
             let mut count =

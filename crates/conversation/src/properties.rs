@@ -1,5 +1,8 @@
 //! What must hold for every event, not only for those in the other tests.
 
+mod damage;
+mod leaves;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -9,7 +12,8 @@ use crate::capture::Capture;
 use crate::delivery::Delivery;
 use crate::json::{Json, MAX_DEPTH, Raw};
 use crate::layout::Layout;
-use crate::sanitize::clean;
+use damage::damaged_event;
+use leaves::lost;
 
 fn one(event: &str, delivery: &Delivery) -> Capture {
     let mut captures = captures_of(event.as_bytes(), delivery).expect("a capture");
@@ -155,25 +159,6 @@ fn tree(text: &str) -> Json {
     Json::keep(&Raw::read(text).expect("JSON"), usize::MAX).expect("a value")
 }
 
-/// All strings and numbers, and the keys that lead to any: what a person could miss.
-fn leaves(json: &Json, found: &mut Vec<String>) {
-    match json {
-        Json::Null => {}
-        Json::Bool(truth) => found.push(truth.to_string()),
-        Json::Number(text) | Json::String(text) => found.push(text.clone()),
-        Json::Array(items) => items.iter().for_each(|item| leaves(item, found)),
-        Json::Object(entries) => {
-            for (key, value) in entries {
-                let before = found.len();
-                leaves(value, found);
-                if found.len() > before {
-                    found.push(key.clone());
-                }
-            }
-        }
-    }
-}
-
 fn reversed(json: &Json) -> Json {
     match json {
         Json::Array(items) => Json::Array(items.iter().map(reversed).collect()),
@@ -201,18 +186,20 @@ proptest! {
     #[test]
     fn all_that_an_event_says_is_in_its_object(event in event(), delivery in delivery()) {
         let event = event.to_string();
-        let cleaned = clean(event.as_bytes());
-        let (mut said, mut kept) = (Vec::new(), Vec::new());
-        leaves(&tree(cleaned.text()), &mut said);
+        let capture = one(&event, &delivery);
         for layout in [Layout::Turn, Layout::Legacy] {
-            let object = one(&event, &delivery).object(layout);
-            leaves(&tree(std::str::from_utf8(&object.body).expect("UTF-8")), &mut kept);
-            // The legacy shape has its own names for what is said, and nobody for `anonymous`.
-            let renamed = ["user_input", "assistant_output", "text"];
-            for leaf in said.iter().filter(|leaf| !leaf.is_empty() && !renamed.contains(&leaf.as_str())) {
-                prop_assert!(kept.contains(leaf), "lost: {leaf:?}");
-            }
-            kept.clear();
+            prop_assert_eq!(lost(&event, &capture, layout), Vec::<String>::new(), "{}", event);
+        }
+    }
+
+    #[test]
+    fn what_is_not_refused_is_kept(event in damaged_event(), delivery in delivery()) {
+        let event = event.to_string();
+        for capture in captures_of(event.as_bytes(), &delivery).unwrap_or_default() {
+            prop_assert_eq!(lost(&event, &capture, Layout::Turn), Vec::<String>::new(), "{}", event);
+            let object = capture.object(Layout::Turn);
+            let again = one(std::str::from_utf8(&object.body).expect("UTF-8"), &Delivery { id: None, ..delivery.clone() });
+            prop_assert!(again == capture, "{}\n{}", object_text(&again), object_text(&capture));
         }
     }
 
@@ -286,7 +273,7 @@ fn nothing_said_is_nested_too_deep_for_its_readers() {
         1000,
     ] {
         let deep = format!("{}\"needle\"{}", "[".repeat(depth), "]".repeat(depth));
-        for event in [
+        let events = [
             format!(
                 r#"{{"user_input":{deep},"context":{deep},"x":{deep},"implementations":[{{"x":{deep}}}]}}"#
             ),
@@ -294,7 +281,8 @@ fn nothing_said_is_nested_too_deep_for_its_readers() {
                 r#"{{"schema":"llm.capture/1","conversation_id":"c","x":{deep},"usage":{{"x":{deep}}},"error":{deep},
                 "messages":[{{"role":"user","x":{deep},"parts":[{{"type":"tool_call","arguments":{deep}}}]}}]}}"#
             ),
-        ] {
+        ];
+        for event in events {
             let capture = one(&event, &Delivery::direct(None));
             let text = object_text(&capture);
             assert!(

@@ -14,6 +14,10 @@ pub(crate) struct Said {
     pub(crate) role: String,
     pub(crate) name: Option<String>,
     pub(crate) parts: Vec<Part>,
+    /// What makes the id in the place of all parts but reasoning: a hash of what a client sends again of them.
+    pub(crate) identity: Option<[u8; 32]>,
+    /// Whether it is another answer in the place of the message before it.
+    pub(crate) alternative: bool,
     pub(crate) finish_reason: Option<String>,
     pub(crate) metadata: Json,
 }
@@ -50,6 +54,8 @@ pub(crate) fn messages(
                 role: &said.role,
                 parts: &said.parts,
                 content_sha256,
+                identity: said.identity,
+                alternative: said.alternative,
             };
             let (message_id, parent_message_id) = chain.link(ordinal, link);
             let (content, content_truncated) = content::flatten(&said.parts);
@@ -120,6 +126,8 @@ mod tests {
             role: role.to_owned(),
             name: None,
             parts: vec![Part::text(text.to_owned())],
+            identity: None,
+            alternative: false,
             finish_reason: None,
             metadata: Json::empty_object(),
         }
@@ -215,6 +223,51 @@ mod tests {
         let mut answer = turns(&["a", "b"]);
         answer[1].parts.insert(0, reasoning("hm"));
         assert_eq!(ids(&full(answer)), ids(&full(turns(&["a", "b"]))));
+    }
+
+    #[test]
+    fn alternatives_have_one_parent() {
+        let mut choices = turns(&["a", "b"]);
+        choices.push(Said {
+            alternative: true,
+            ..said("assistant", "c")
+        });
+        let alone = full(vec![said("user", "a"), said("assistant", "c")]);
+        let both = full(choices);
+        assert_eq!(both[2].parent_message_id, both[1].parent_message_id);
+        assert_eq!(both[2].message_id, alone[1].message_id);
+        // Without a message before them there is nothing that they could share.
+        let answers = || {
+            vec![
+                said("assistant", "b"),
+                Said {
+                    alternative: true,
+                    ..said("assistant", "c")
+                },
+            ]
+        };
+        let first = full(answers());
+        assert_eq!(
+            first[1].parent_message_id.as_deref(),
+            Some(first[0].message_id.as_str())
+        );
+    }
+
+    #[test]
+    fn what_is_not_sent_again_makes_no_id() {
+        let hash = identity::sha256([Part::text("b".to_owned()).json()]);
+        let mut cited = turns(&["a", "b", "c"]);
+        let kind = ("type", Json::from("text"));
+        cited[1].parts = vec![
+            Part::from_json(Json::object([
+                kind,
+                ("content", Json::from("b")),
+                ("citations", Json::from("u")),
+            ]))
+            .expect("a part"),
+        ];
+        cited[1].identity = Some(hash);
+        assert_eq!(ids(&full(cited)), ids(&full(turns(&["a", "b", "c"]))));
     }
 
     #[test]

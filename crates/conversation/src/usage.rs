@@ -60,13 +60,11 @@ impl Usage {
         fields.has(OPENAI_CHAT) || fields.has(CONVERSE)
     }
 
-    fn read_openai_chat(fields: &mut Fields<'_>) -> Result<Self, AdaptError> {
-        let mut detail = |object: &str, name: &str| match fields.fields(object)? {
-            Some(mut details) => details.count(name),
-            None => Ok(None),
-        };
-        let cache_read_input_tokens = detail("prompt_tokens_details", "cached_tokens")?;
-        let reasoning_output_tokens = detail("completion_tokens_details", "reasoning_tokens")?;
+    /// `usage` of `OpenAI`'s Chat Completions.
+    pub(crate) fn read_openai_chat(fields: &mut Fields<'_>) -> Result<Self, AdaptError> {
+        let cache_read_input_tokens = detail(fields, "prompt_tokens_details", "cached_tokens")?;
+        let reasoning_output_tokens =
+            detail(fields, "completion_tokens_details", "reasoning_tokens")?;
         Ok(Self {
             input_tokens: fields.count(OPENAI_CHAT)?,
             output_tokens: fields.count("completion_tokens")?,
@@ -76,22 +74,66 @@ impl Usage {
         })
     }
 
-    fn read_converse(fields: &mut Fields<'_>) -> Result<Self, AdaptError> {
-        let cache_read_input_tokens = fields.count("cacheReadInputTokens")?;
-        let cache_creation_input_tokens = fields.count("cacheWriteInputTokens")?;
-        let uncached = fields.count(CONVERSE)?;
+    /// `usage` of `OpenAI`'s Responses.
+    pub(crate) fn read_openai_responses(fields: &mut Fields<'_>) -> Result<Self, AdaptError> {
         Ok(Self {
-            input_tokens: uncached.map(|uncached| {
-                [cache_read_input_tokens, cache_creation_input_tokens]
-                    .into_iter()
-                    .flatten()
-                    .fold(uncached, i32::saturating_add)
-            }),
-            output_tokens: fields.count("outputTokens")?,
-            cache_read_input_tokens,
-            cache_creation_input_tokens,
-            reasoning_output_tokens: None,
+            cache_read_input_tokens: detail(fields, "input_tokens_details", "cached_tokens")?,
+            reasoning_output_tokens: detail(fields, "output_tokens_details", "reasoning_tokens")?,
+            input_tokens: fields.count("input_tokens")?,
+            output_tokens: fields.count("output_tokens")?,
+            cache_creation_input_tokens: None,
         })
+    }
+
+    /// `usage` of Anthropic's Messages, whose `input_tokens` are those beside the cache.
+    pub(crate) fn read_anthropic(fields: &mut Fields<'_>) -> Result<Self, AdaptError> {
+        let told = Self {
+            input_tokens: fields.count("input_tokens")?,
+            output_tokens: fields.count("output_tokens")?,
+            cache_read_input_tokens: fields.count("cache_read_input_tokens")?,
+            cache_creation_input_tokens: fields.count("cache_creation_input_tokens")?,
+            reasoning_output_tokens: None,
+        };
+        Ok(told.with_cached_input())
+    }
+
+    /// `usage` of Bedrock's Converse, whose `inputTokens` are those beside the cache.
+    pub(crate) fn read_converse(fields: &mut Fields<'_>) -> Result<Self, AdaptError> {
+        let told = Self {
+            input_tokens: fields.count(CONVERSE)?,
+            output_tokens: fields.count("outputTokens")?,
+            cache_read_input_tokens: fields.count("cacheReadInputTokens")?,
+            cache_creation_input_tokens: fields.count("cacheWriteInputTokens")?,
+            reasoning_output_tokens: None,
+        };
+        Ok(told.with_cached_input())
+    }
+
+    /// With an input that includes what was read from and written to a cache.
+    #[must_use]
+    pub(crate) fn with_cached_input(self) -> Self {
+        let cached = [
+            self.cache_read_input_tokens,
+            self.cache_creation_input_tokens,
+        ];
+        let sum = |uncached| {
+            cached
+                .into_iter()
+                .flatten()
+                .fold(uncached, i32::saturating_add)
+        };
+        Self {
+            input_tokens: self.input_tokens.map(sum),
+            ..self
+        }
+    }
+}
+
+/// A count that stands in an object of details.
+fn detail(fields: &mut Fields<'_>, object: &str, name: &str) -> Result<Option<i32>, AdaptError> {
+    match fields.fields(object)? {
+        Some(mut details) => details.count(name),
+        None => Ok(None),
     }
 }
 
@@ -106,7 +148,7 @@ const CONVERSE: &str = "inputTokens";
 pub(crate) fn finish_reason(given: &str) -> &str {
     match given {
         "end_turn" | "stop_sequence" => "stop",
-        "max_tokens" | "model_context_window_exceeded" => "length",
+        "max_tokens" | "max_output_tokens" | "model_context_window_exceeded" => "length",
         "refusal" | "guardrail_intervened" | "content_filtered" => "content_filter",
         "tool_calls" | "function_call" | "tool_use" => "tool_call",
         malformed if malformed.starts_with("malformed_") => "error",
@@ -163,6 +205,29 @@ mod tests {
     }
 
     #[test]
+    fn each_provider_has_its_own_rule() {
+        let read = |json, by: fn(&mut Fields<'_>) -> Result<Usage, AdaptError>| {
+            let raw = Raw::read(json).expect("JSON");
+            by(&mut Fields::read("usage", raw).expect("an object")).expect("usage")
+        };
+        let anthropic = r#"{"input_tokens":30,"output_tokens":15,"cache_read_input_tokens":80,"cache_creation_input_tokens":10}"#;
+        assert_eq!(
+            read(anthropic, Usage::read_anthropic).input_tokens,
+            Some(120)
+        );
+        assert_eq!(read("{}", Usage::read_anthropic), Usage::default());
+        let responses = r#"{"input_tokens":120,"input_tokens_details":{"cached_tokens":80},"output_tokens":15,"output_tokens_details":{"reasoning_tokens":7}}"#;
+        let expected = Usage {
+            input_tokens: Some(120),
+            output_tokens: Some(15),
+            cache_read_input_tokens: Some(80),
+            cache_creation_input_tokens: None,
+            reasoning_output_tokens: Some(7),
+        };
+        assert_eq!(read(responses, Usage::read_openai_responses), expected);
+    }
+
+    #[test]
     fn finish_reasons_of_all_providers_are_one_vocabulary() {
         for (given, expected) in [
             ("stop", "stop"),
@@ -170,6 +235,7 @@ mod tests {
             ("stop_sequence", "stop"),
             ("length", "length"),
             ("max_tokens", "length"),
+            ("max_output_tokens", "length"),
             ("model_context_window_exceeded", "length"),
             ("tool_calls", "tool_call"),
             ("function_call", "tool_call"),

@@ -4,10 +4,9 @@
 //! `history` is `full` by default, because that is what LLM clients have: they send all that was said with every call.
 //! An archived object is such an event as well, with a `_meta` of ours, and gives the same capture again.
 
-use super::{
-    AdaptError, Adapter, Arrival, DEFAULT_TENANT, EXTRA_DEPTH, Fields, parts, user_id, with_extra,
-};
-use crate::capture::{Capture, Direction, History, Implementation, Shape, Trace};
+use super::envelope::{Extra, finish_reasons, history, keep_rest, metadata, trace};
+use super::{AdaptError, Adapter, Arrival, DEFAULT_TENANT, EXTRA_DEPTH, Fields, parts, user_id};
+use crate::capture::{Capture, Direction, History, Implementation, Shape};
 use crate::identity::{self, Chain, Taken};
 use crate::json::{Json, MAX_DEPTH};
 use crate::object::Meta;
@@ -15,7 +14,7 @@ use crate::transcript::{Exchange, Said, messages};
 use crate::usage::{Usage, finish_reason};
 
 pub(super) const ADAPTER: Adapter = Adapter {
-    accepts: "an object with `schema` `llm.capture/1`",
+    accepts: "with `schema` `llm.capture/1`",
     recognises: |event| {
         event
             .peek_text("schema")
@@ -24,10 +23,7 @@ pub(super) const ADAPTER: Adapter = Adapter {
     adapt,
 };
 
-/// Keys that are kept though no field of [`Capture`] is made of them, and where they came from.
-type Extra = Vec<(String, Json)>;
-
-fn adapt(mut event: Fields<'_>, arrival: &Arrival<'_>) -> Result<Capture, AdaptError> {
+fn adapt(mut event: Fields<'_>, arrival: &Arrival<'_>) -> Result<Vec<Capture>, AdaptError> {
     event.word("schema", &[("llm.capture/1", ())], "`llm.capture/1`")?;
     let mut extra = Extra::new();
     let meta = meta(&mut event, &mut extra)?;
@@ -44,11 +40,11 @@ fn adapt(mut event: Fields<'_>, arrival: &Arrival<'_>) -> Result<Capture, AdaptE
     let event_id = arrival
         .place
         .event_id(own_event_id, response_id.as_deref())?;
-    let history = history(&mut event)?;
+    let history = history(&mut event)?.unwrap_or(History::Full);
     let provider = event.text("provider")?;
     let request_model = event.text("request_model")?;
     let response_model = event.text("response_model")?;
-    let finish_reasons = finish_reasons(&mut event, &mut extra)?;
+    let finish_reasons = finish_reasons(event.texts("finish_reasons")?, &mut extra);
     let usage = usage(&mut event, &mut extra)?;
 
     let said = event.items("messages")?;
@@ -83,7 +79,7 @@ fn adapt(mut event: Fields<'_>, arrival: &Arrival<'_>) -> Result<Capture, AdaptE
         &exchange,
     );
 
-    Ok(Capture {
+    Ok(vec![Capture {
         tenant_id,
         conversation_id,
         event_id,
@@ -110,17 +106,7 @@ fn adapt(mut event: Fields<'_>, arrival: &Arrival<'_>) -> Result<Capture, AdaptE
         sanitized: arrival.sanitized.and(meta.sanitized),
         metadata: metadata(event, extra)?,
         fingerprint: [0; 32],
-    })
-}
-
-fn history(event: &mut Fields<'_>) -> Result<History, AdaptError> {
-    let words = [
-        (History::Full.as_str(), History::Full),
-        (History::Delta.as_str(), History::Delta),
-    ];
-    Ok(event
-        .word("history", &words, "`full` or `delta`")?
-        .unwrap_or(History::Full))
+    }])
 }
 
 fn message(mut fields: Fields<'_>) -> Result<Said, AdaptError> {
@@ -157,6 +143,8 @@ fn message(mut fields: Fields<'_>) -> Result<Said, AdaptError> {
         role,
         name: fields.text("name")?,
         parts,
+        identity: None,
+        alternative: false,
         finish_reason: canonical_reason,
         metadata: metadata(fields, extra)?,
     })
@@ -183,19 +171,6 @@ fn implementation(
     .sealed())
 }
 
-fn finish_reasons(event: &mut Fields<'_>, extra: &mut Extra) -> Result<Vec<String>, AdaptError> {
-    let given = event.texts("finish_reasons")?;
-    let canonical: Vec<_> = given
-        .iter()
-        .map(|given| finish_reason(given).to_owned())
-        .collect();
-    if canonical != given {
-        let given = given.into_iter().map(Json::String).collect();
-        extra.push(("finish_reasons".to_owned(), Json::Array(given)));
-    }
-    Ok(canonical)
-}
-
 /// A provider's own object is kept whole, since its counts may have been added up.
 fn usage(event: &mut Fields<'_>, extra: &mut Extra) -> Result<Usage, AdaptError> {
     let whole = event.peek_json("usage", EXTRA_DEPTH)?;
@@ -216,18 +191,6 @@ fn usage(event: &mut Fields<'_>, extra: &mut Extra) -> Result<Usage, AdaptError>
     Ok(usage)
 }
 
-fn trace(event: &mut Fields<'_>, extra: &mut Extra) -> Result<Trace, AdaptError> {
-    let Some(mut fields) = event.fields("trace")? else {
-        return Ok(Trace::default());
-    };
-    let trace = Trace {
-        trace_id: fields.text("trace_id")?,
-        span_id: fields.text("span_id")?,
-    };
-    keep_rest("trace", fields, extra)?;
-    Ok(trace)
-}
-
 fn meta(event: &mut Fields<'_>, extra: &mut Extra) -> Result<Meta, AdaptError> {
     let Some(mut fields) = event.fields_if(Meta::KEY, Meta::is_ours)? else {
         return Ok(Meta::default());
@@ -235,20 +198,6 @@ fn meta(event: &mut Fields<'_>, extra: &mut Extra) -> Result<Meta, AdaptError> {
     let meta = Meta::read(&mut fields)?;
     keep_rest(Meta::KEY, fields, extra)?;
     Ok(meta)
-}
-
-fn keep_rest(key: &str, fields: Fields<'_>, extra: &mut Extra) -> Result<(), AdaptError> {
-    let rest = fields.rest(EXTRA_DEPTH - 1)?;
-    if !rest.is_empty() {
-        extra.push((key.to_owned(), Json::Object(rest)));
-    }
-    Ok(())
-}
-
-fn metadata(mut fields: Fields<'_>, mut extra: Extra) -> Result<Json, AdaptError> {
-    let metadata = fields.object("metadata")?;
-    extra.extend(fields.rest(EXTRA_DEPTH)?);
-    Ok(with_extra(metadata, extra))
 }
 
 /// Storing the reference in place of what it refers to would acknowledge a turn that is not kept.

@@ -39,6 +39,20 @@ impl<'a> Fields<'a> {
         self.peek(key).is_some()
     }
 
+    /// The field, be it `null`; leaves it where it is.
+    pub(crate) fn peek(&self, key: &str) -> Option<&Raw<'a>> {
+        self.entries
+            .iter()
+            .rev()
+            .find(|(name, _)| name == key)
+            .map(|(_, raw)| raw)
+    }
+
+    /// The names of the fields.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|(name, _)| name.as_ref())
+    }
+
     /// The field's text, if it is a string; leaves it where it is.
     pub(crate) fn peek_text(&self, key: &str) -> Option<String> {
         self.peek(key).and_then(Raw::string)
@@ -100,6 +114,13 @@ impl<'a> Fields<'a> {
     pub(crate) fn id_or_leave(&mut self, key: &str) -> Option<String> {
         self.peek_text(key).filter(|id| !id.is_empty())?;
         self.id(key).ok()?
+    }
+
+    /// A string that is not empty; anything else stays where it is.
+    pub(crate) fn text_or_leave(&mut self, key: &str) -> Option<String> {
+        let text = self.peek_text(key).filter(|text| !text.is_empty())?;
+        self.raw(key);
+        Some(text)
     }
 
     /// A string, or the JSON text of anything else; an empty string says nothing.
@@ -187,6 +208,14 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// An object, to be taken apart; anything else stays where it is.
+    pub(crate) fn fields_or_leave(&mut self, key: &str) -> Result<Option<Fields<'a>>, AdaptError> {
+        match self.peek(key) {
+            Some(raw) if raw.kind() == Kind::Object => self.fields(key),
+            _ => Ok(None),
+        }
+    }
+
     /// An array, each item with its path.
     pub(crate) fn items(
         &mut self,
@@ -211,26 +240,9 @@ impl<'a> Fields<'a> {
 
     /// An array of strings, empty by default; a single string is an array of one.
     pub(crate) fn texts(&mut self, key: &str) -> Result<Vec<String>, AdaptError> {
-        const ACCEPTED: &str = "an array of strings";
-        let Some(raw) = self.raw(key) else {
-            return Ok(Vec::new());
-        };
-        match raw.kind() {
-            Kind::String => Ok(vec![raw.decoded()?]),
-            Kind::Array => raw
-                .into_items()?
-                .into_iter()
-                .enumerate()
-                .map(|(position, item)| match item.kind() {
-                    Kind::String => Ok(item.decoded()?),
-                    _ => Err(invalid(
-                        &format!("{}[{position}]", self.path_of(key)),
-                        &item,
-                        "a string",
-                    )),
-                })
-                .collect(),
-            _ => Err(self.invalid(key, &raw, ACCEPTED)),
+        match self.raw(key) {
+            Some(raw) => texts(&self.path_of(key), raw),
+            None => Ok(Vec::new()),
         }
     }
 
@@ -269,6 +281,16 @@ impl<'a> Fields<'a> {
             rest.push((key.into_owned(), Json::keep(&raw, room)?));
         }
         Ok(rest)
+    }
+
+    /// As [`Fields::rest`], but for what says nothing: `null`, an empty array, an empty object. Providers write each of their
+    /// fields into every answer.
+    pub(crate) fn told_rest(mut self, room: usize) -> Result<Vec<(String, Json)>, AdaptError> {
+        self.entries.retain(|(_, raw)| {
+            let is_empty = matches!(raw.items(), Some([])) || matches!(raw.entries(), Some([]));
+            !is_empty && raw.kind() != Kind::Null
+        });
+        self.rest(room)
     }
 
     /// The path of one of the fields.
@@ -310,14 +332,6 @@ impl<'a> Fields<'a> {
         self.invalid_kind(key, "nothing", accepted)
     }
 
-    fn peek(&self, key: &str) -> Option<&Raw<'a>> {
-        self.entries
-            .iter()
-            .rev()
-            .find(|(name, _)| name == key)
-            .map(|(_, raw)| raw)
-    }
-
     fn integer<T: std::str::FromStr + PartialOrd + Default>(
         &mut self,
         key: &str,
@@ -346,6 +360,23 @@ impl<'a> Fields<'a> {
             found,
             accepted,
         }
+    }
+}
+
+/// An array of strings; a single string is an array of one.
+pub(crate) fn texts(path: &str, raw: Raw<'_>) -> Result<Vec<String>, AdaptError> {
+    match raw.kind() {
+        Kind::String => Ok(vec![raw.decoded()?]),
+        Kind::Array => raw
+            .into_items()?
+            .into_iter()
+            .enumerate()
+            .map(|(position, item)| match item.kind() {
+                Kind::String => Ok(item.decoded()?),
+                _ => Err(invalid(&format!("{path}[{position}]"), &item, "a string")),
+            })
+            .collect(),
+        _ => Err(invalid(path, &raw, "an array of strings")),
     }
 }
 

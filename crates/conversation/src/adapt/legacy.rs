@@ -17,7 +17,7 @@ use crate::transcript::{Exchange, Said, messages};
 use crate::usage::Usage;
 
 pub(super) const ADAPTER: Adapter = Adapter {
-    accepts: "an object with `user_input`, `assistant_output` or `implementations`",
+    accepts: "with `user_input`, `assistant_output` or `implementations`",
     recognises: |event| {
         ["user_input", "assistant_output", "implementations"]
             .iter()
@@ -26,7 +26,7 @@ pub(super) const ADAPTER: Adapter = Adapter {
     adapt,
 };
 
-fn adapt(mut event: Fields<'_>, arrival: &Arrival<'_>) -> Result<Capture, AdaptError> {
+fn adapt(mut event: Fields<'_>, arrival: &Arrival<'_>) -> Result<Vec<Capture>, AdaptError> {
     let own_event_id = event.id_or_leave("event_id");
     let event_id = arrival.place.event_id(own_event_id, None)?;
     let tenant_id = event
@@ -73,7 +73,7 @@ fn adapt(mut event: Fields<'_>, arrival: &Arrival<'_>) -> Result<Capture, AdaptE
         &Exchange::default(),
     );
 
-    Ok(Capture {
+    Ok(vec![Capture {
         tenant_id,
         conversation_id,
         event_id,
@@ -100,7 +100,7 @@ fn adapt(mut event: Fields<'_>, arrival: &Arrival<'_>) -> Result<Capture, AdaptE
         sanitized: arrival.sanitized,
         metadata: with_extra(Json::empty_object(), event.rest(EXTRA_DEPTH)?),
         fingerprint: [0; 32],
-    })
+    }])
 }
 
 /// One side of the turn; an empty text is not a message.
@@ -122,6 +122,8 @@ fn said(
         role: role.to_owned(),
         name: None,
         parts,
+        identity: None,
+        alternative: false,
         finish_reason: None,
         metadata: Json::empty_object(),
     }))

@@ -16,7 +16,8 @@ pub(super) fn of_client(raw: &Raw<'_>) -> Result<Vec<Part>, AdaptError> {
     })
 }
 
-fn part(json: Json) -> Part {
+/// One part of it.
+pub(super) fn part(json: Json) -> Part {
     match json {
         Json::String(text) => Part::text(text),
         Json::Number(number) => Part::text(number),

@@ -139,7 +139,11 @@ fn poisoned_batch() {
         .into_iter()
         .map(|record| match record {
             Ok(captures) => captures.iter().map(summary).collect(),
-            Err(error) => format!("{}: {error}\n", error.code()),
+            Err(error) => {
+                let told = error.to_string();
+                let (found, _) = told.split_once("; accepted").unwrap_or((&told, ""));
+                format!("{}: {found}\n", error.code())
+            }
         })
         .collect();
     assert_snapshot!(results.join("\n"), @r#"
@@ -151,7 +155,7 @@ fn poisoned_batch() {
 
     not_json: not JSON: line 1, column 1
 
-    unknown_shape: unknown event shape: found an object with `detail`, `account`; accepted: an object with `schema` `llm.capture/1`, an object with `user_input`, `assistant_output` or `implementations`, or an array of such objects
+    unknown_shape: unknown event shape: found an object with `detail`, `account`
 
     conversations/v1/t=default/dt=2026-11-23/c=conv-20261123-003/103000014-5e1f9a30-7c44-4d0b-9b6e-000000000014.json
     legacy conv-20261123-003 user=u-1001 history=delta model=- nul=1 surrogate=1
