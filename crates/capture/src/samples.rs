@@ -47,6 +47,11 @@ fn direct_events_are_kept() {
 }
 
 #[test]
+fn exchanges_of_other_shapes_are_kept() {
+    check!("direct-openai-chat.json", "kept", messages: 5, implementations: 0);
+}
+
+#[test]
 fn batches_end_message_by_message() {
     check!("sqs-batch.json", "kept kept kept", messages: 6, implementations: 0);
     check!(

@@ -1,12 +1,16 @@
 //! From the shapes in which exchanges are sent to the canonical event.
 //!
-//! Two shapes are read: the canonical event `llm.capture/1` and the bare object of the `IaL` capture function. Nothing
-//! that an event says is dropped: keys that no adapter knows end in `metadata.extra`.
+//! The canonical event `llm.capture/1` and what others have at hand: the objects of both capture functions of `IaL`,
+//! requests and responses of model providers, Bedrock's log, OpenTelemetry, `AgentCore` Memory. `docs/capture.md` shows one of
+//! each. Nothing that an event says is dropped: keys that no adapter knows end in `metadata.extra`.
 
+mod blocks;
 mod canonical;
 mod envelope;
 mod fields;
 mod legacy;
+mod openai_chat;
+mod pair;
 mod parts;
 #[cfg(test)]
 mod tests;
@@ -22,7 +26,11 @@ use crate::sanitize::{Clean, Sanitized};
 pub(crate) use fields::Fields;
 
 /// In the order in which they are asked.
-const ADAPTERS: &[Adapter] = &[canonical::ADAPTER, legacy::ADAPTER];
+const ADAPTERS: &[Adapter] = &[
+    canonical::ADAPTER,
+    legacy::ADAPTER,
+    openai_chat::ADAPTER,
+];
 
 /// The cleaned text of one delivery, read as JSON.
 ///

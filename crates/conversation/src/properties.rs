@@ -2,6 +2,7 @@
 
 mod damage;
 mod leaves;
+mod shapes;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -140,7 +141,7 @@ fn legacy_event() -> impl Strategy<Value = Value> {
 }
 
 fn event() -> impl Strategy<Value = Value> {
-    prop_oneof![canonical_event(), legacy_event()]
+    prop_oneof![1 => canonical_event(), 1 => legacy_event(), 4 => shapes::event()]
 }
 
 fn delivery() -> impl Strategy<Value = Delivery> {
@@ -273,7 +274,8 @@ fn nothing_said_is_nested_too_deep_for_its_readers() {
         1000,
     ] {
         let deep = format!("{}\"needle\"{}", "[".repeat(depth), "]".repeat(depth));
-        let events = [
+        let mut events = shapes::deep_events(&deep);
+        events.extend([
             format!(
                 r#"{{"user_input":{deep},"context":{deep},"x":{deep},"implementations":[{{"x":{deep}}}]}}"#
             ),
@@ -281,7 +283,7 @@ fn nothing_said_is_nested_too_deep_for_its_readers() {
                 r#"{{"schema":"llm.capture/1","conversation_id":"c","x":{deep},"usage":{{"x":{deep}}},"error":{deep},
                 "messages":[{{"role":"user","x":{deep},"parts":[{{"type":"tool_call","arguments":{deep}}}]}}]}}"#
             ),
-        ];
+        ]);
         for event in events {
             let capture = one(&event, &Delivery::direct(None));
             let text = object_text(&capture);

@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use serde_json::Value;
 
 use super::*;
-use crate::capture::Shape;
+use crate::capture::{Message, Part, Shape};
 use crate::layout::Layout;
 use crate::usage::Usage;
 
@@ -17,8 +17,12 @@ macro_rules! event {
     };
 }
 
+mod history;
+mod openai_chat;
 mod refusals;
 mod samples;
+
+use refusals::refused;
 
 fn read(event: &str) -> Result<Vec<Capture>, AdaptError> {
     captures_of(event.as_bytes(), &Delivery::direct(Some("request-1")))
@@ -93,6 +97,24 @@ fn summary(capture: &Capture) -> String {
     )
     .unwrap();
     out
+}
+
+/// Who said what, a line for each message.
+fn said(capture: &Capture) -> String {
+    let line = |message: &Message| {
+        let name = message
+            .name
+            .as_deref()
+            .map(|name| format!(" {name}"))
+            .unwrap_or_default();
+        format!("{}{name} {}", message.role, Part::array(&message.parts))
+    };
+    capture
+        .messages
+        .iter()
+        .map(line)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[test]

@@ -108,6 +108,20 @@ fn legacy_event_of_nulls() {
 }
 
 #[test]
+fn openai_chat_event() {
+    assert_snapshot!(summary(&one(event!("direct-openai-chat.json"))), @r#"
+    conversations/v1/t=default/dt=2026-11-23/c=queue-alarm/103009000-chatcmpl-CfQ1aBc2.json
+    openai_chat queue-alarm user=u-1002 history=full model=gpt-5-mini-2025-08-07 nul=0 surrogate=0
+    0 input developer h:64672289 <- - finish=- [] "Answer as an operator would."
+    1 input user h:0330e5f6 <- - finish=- [] "Quantas mensagens há na fila"
+    2 input assistant h:4cd98641 <- h:0330e5f6 finish=- [] "get_queue_attributes {\"queue"
+    3 input tool h:8ab762d3 <- h:4cd98641 finish=- [] "{\"ApproximateNumberOfMessage"
+    4 output assistant h:b081215a <- h:8ab762d3 finish=stop [input_tokens=118 output_tokens=22 cache_read_input_tokens=64 reasoning_output_tokens=12] "Nenhuma: a fila está vazia."
+    context={} metadata={"extra":{"request":{"temperature":0.2,"tools":[{"type":"function","function":{"name":"get_queue_attributes","parameters":{"type":"object"}}}]},"usage":{"prompt_tokens":118,"completion_tokens":22,"total_tokens":140,"prompt_tokens_details":{"cached_tokens":64,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":12,"audio_tokens":0}},"response":{"created":1795429809,"service_tier":"default"},"choices":[{"index":0}]}}
+    "#);
+}
+
+#[test]
 fn batch_of_records() {
     let records = records(event!("sqs-batch.json"));
     let summaries: Vec<_> = records.iter().flatten().flatten().map(summary).collect();

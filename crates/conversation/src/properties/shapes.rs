@@ -1,0 +1,149 @@
+//! Events in the shapes of providers, as their clients send them.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{any_json, id, object, part, text, with};
+
+/// An exchange in any shape that is neither canonical nor legacy.
+pub(super) fn event() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        pair(openai_chat()),
+    ]
+}
+
+/// Request and response in an envelope.
+fn pair(sides: BoxedStrategy<(Value, Value)>) -> BoxedStrategy<Value> {
+    (
+        sides,
+        option::of(id()),
+        option::of(id()),
+        object(any_json()),
+        object(any_json()),
+    )
+        .prop_map(
+            |((request, response), conversation_id, user_id, context, unknown)| {
+                with(
+                    unknown,
+                    json!({
+                        "conversation_id": conversation_id, "user_id": user_id, "context": context,
+                        "request": request, "response": response,
+                    }),
+                )
+            },
+        )
+        .boxed()
+}
+
+/// An object that is `fields` and whatever else.
+///
+/// Boxed, as are the others: types of strategies that hold each other whole take more than a thread's stack.
+fn some(fields: impl Strategy<Value = Value> + 'static) -> BoxedStrategy<Value> {
+    (fields.boxed(), object(any_json()))
+        .prop_map(|(fields, rest)| with(rest, fields))
+        .boxed()
+}
+
+fn address() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "https://[a-z]{1,9}",
+        "data:image/png;base64,[A-Za-z]{4,9}",
+        text()
+    ]
+}
+
+/// Arguments of a call as their text: JSON, or what a model makes of it.
+fn arguments() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        object(any_json()).prop_map(|arguments| Value::String(json!(arguments).to_string())),
+        text().prop_map(Value::String),
+        any_json(),
+    ]
+}
+
+fn content(block: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
+    prop_oneof![
+        text().prop_map(Value::from),
+        Just(Value::Null),
+        vec(block.clone(), 0..4).prop_map(Value::from),
+        vec(prop_oneof![block, any_json()], 0..3).prop_map(Value::from),
+    ]
+    .boxed()
+}
+
+fn openai_block() -> BoxedStrategy<Value> {
+    some(prop_oneof![
+        text().prop_map(|text| json!({"type": "text", "text": text})),
+        (address(), text()).prop_map(|(url, detail)| json!({"type": "image_url", "image_url": {"url": url, "detail": detail}})),
+        text().prop_map(|data| json!({"type": "input_audio", "input_audio": {"data": data, "format": "wav"}})),
+        (address(), option::of(id()), text()).prop_map(
+            |(data, id, name)| json!({"type": "file", "file": {"file_id": id, "file_data": data, "filename": name}})
+        ),
+        text().prop_map(|text| json!({"type": "refusal", "refusal": text})),
+        (text(), any_json()).prop_map(|(kind, value)| json!({"type": kind, "text": value})),
+    ])
+}
+
+fn openai_message() -> BoxedStrategy<Value> {
+    let call = some((id(), id(), arguments()).prop_map(
+        |(id, name, arguments)| json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}),
+    ));
+    let custom = (id(), text()).prop_map(
+        |(id, input)| json!({"id": id, "type": "custom", "custom": {"name": "f", "input": input}}),
+    );
+    let calls = vec(prop_oneof![call, custom], 0..3);
+    let extras = (
+        option::of(text()),
+        option::of(text()),
+        option::of(any_json()),
+    );
+    let assistant = (content(openai_block()), calls, extras).prop_map(|(content, calls, (refusal, reasoning, audio))| {
+        json!({"role": "assistant", "content": content, "tool_calls": calls, "refusal": refusal, "reasoning_content": reasoning,
+            "audio": audio.map(|other| json!({"id": "audio_1", "data": "UklG", "transcript": "olá", "expires_at": other}))})
+    });
+    some(prop_oneof![
+        (content(openai_block()), option::of(id()))
+            .prop_map(|(content, name)| json!({"role": "user", "content": content, "name": name})),
+        content(openai_block())
+            .prop_map(|content| json!({"role": "developer", "content": content})),
+        (id(), content(openai_block())).prop_map(
+            |(id, content)| json!({"role": "tool", "tool_call_id": id, "content": content})
+        ),
+        assistant,
+    ])
+}
+
+fn openai_chat() -> BoxedStrategy<(Value, Value)> {
+    let request = some(
+        vec(openai_message(), 0..4)
+            .prop_map(|messages| json!({"model": "m", "messages": messages})),
+    );
+    let choice = some((openai_message(), 0..3).prop_map(
+        |(message, index)| json!({"index": index, "finish_reason": "tool_calls", "message": message, "logprobs": null}),
+    ));
+    let response = some((vec(choice, 0..3), id(), any::<u16>()).prop_map(|(choices, id, count)| {
+        json!({"id": id, "object": "chat.completion", "created": 1_795_429_800, "choices": choices,
+            "usage": {"prompt_tokens": count, "completion_tokens": 7, "total_tokens": 9, "prompt_tokens_details": {"cached_tokens": 3}}})
+    }));
+    (request, response).boxed()
+}
+
+/// Events with something deep wherever a shape has room for it.
+pub(super) fn deep_events(deep: &str) -> Vec<String> {
+    let pair = |object: &str, request: &str| {
+        format!(
+            r#"{{"conversation_id":"c","request":{request},"response":{{"id":"r","object":"{object}","x":{deep},"choices":[{{"x":{deep}}}],"usage":{{"x":{deep}}}}},"x":{deep}}}"#
+        )
+    };
+    vec![
+        pair(
+            "chat.completion",
+            &format!(
+                r#"{{"messages":[{{"role":"user","content":[{deep},{{"type":"text","text":"t","x":{deep}}}],"x":{deep}}},
+                {{"role":"assistant","tool_calls":[{{"x":{deep},"function":{{"arguments":{deep}}}}}]}}],"x":{deep}}}"#
+            ),
+        ),
+    ]
+}
