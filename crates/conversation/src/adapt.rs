@@ -10,6 +10,7 @@ mod envelope;
 mod fields;
 mod legacy;
 mod openai_chat;
+mod openai_responses;
 mod pair;
 mod parts;
 #[cfg(test)]
@@ -30,6 +31,7 @@ const ADAPTERS: &[Adapter] = &[
     canonical::ADAPTER,
     legacy::ADAPTER,
     openai_chat::ADAPTER,
+    openai_responses::ADAPTER,
 ];
 
 /// The cleaned text of one delivery, read as JSON.

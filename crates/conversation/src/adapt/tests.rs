@@ -19,6 +19,7 @@ macro_rules! event {
 
 mod history;
 mod openai_chat;
+mod openai_responses;
 mod refusals;
 mod samples;
 

@@ -11,6 +11,7 @@ use super::{any_json, id, object, part, text, with};
 pub(super) fn event() -> impl Strategy<Value = Value> {
     prop_oneof![
         pair(openai_chat()),
+        pair(openai_responses()),
     ]
 }
 
@@ -130,6 +131,47 @@ fn openai_chat() -> BoxedStrategy<(Value, Value)> {
     (request, response).boxed()
 }
 
+fn openai_responses() -> BoxedStrategy<(Value, Value)> {
+    let block = || {
+        some(prop_oneof![
+            text().prop_map(|text| json!({"type": "output_text", "text": text, "annotations": []})),
+            address()
+                .prop_map(|url| json!({"type": "input_image", "image_url": url, "detail": "auto"})),
+            (id(), text()).prop_map(
+                |(id, name)| json!({"type": "input_file", "file_id": id, "filename": name})
+            ),
+        ])
+    };
+    let item = || {
+        some(prop_oneof![
+            content(block()).prop_map(|content| json!({"type": "message", "id": "msg_1", "role": "assistant", "content": content})),
+            content(block()).prop_map(|content| json!({"role": "user", "content": content})),
+            (id(), arguments()).prop_map(|(id, arguments)| json!({"type": "function_call", "id": "fc_1", "call_id": id, "name": "f", "arguments": arguments})),
+            (id(), content(block())).prop_map(|(id, output)| json!({"type": "function_call_output", "call_id": id, "output": output})),
+            vec(text(), 0..3).prop_map(|texts| {
+                let summary: Vec<_> = texts.iter().map(|text| json!({"type": "summary_text", "text": text})).collect();
+                json!({"type": "reasoning", "id": "rs_1", "summary": summary, "encrypted_content": "gAAA"})
+            }),
+            (prop_oneof!["web_search_call", "item_reference", "computer_call_output", "[a-z]{3,9}"], id())
+                .prop_map(|(kind, id)| json!({"type": kind, "id": id})),
+        ])
+    };
+    let input = prop_oneof![
+        text().prop_map(Value::from),
+        vec(item(), 0..4).prop_map(Value::from)
+    ];
+    let request = some((input, content(block())).prop_map(
+        |(input, instructions)| json!({"model": "m", "input": input, "instructions": instructions}),
+    ));
+    let conversation = option::of(id());
+    let response = some((vec(item(), 0..4), conversation, any_json()).prop_map(|(output, conversation, error)| {
+        json!({"id": "resp_1", "object": "response", "status": "completed", "output": output, "error": error,
+            "conversation": conversation.map(|id| json!({"id": id})),
+            "usage": {"input_tokens": 3, "input_tokens_details": {"cached_tokens": 1}, "output_tokens": 2, "total_tokens": 5}})
+    }));
+    (request, response).boxed()
+}
+
 /// Events with something deep wherever a shape has room for it.
 pub(super) fn deep_events(deep: &str) -> Vec<String> {
     let pair = |object: &str, request: &str| {
@@ -143,6 +185,12 @@ pub(super) fn deep_events(deep: &str) -> Vec<String> {
             &format!(
                 r#"{{"messages":[{{"role":"user","content":[{deep},{{"type":"text","text":"t","x":{deep}}}],"x":{deep}}},
                 {{"role":"assistant","tool_calls":[{{"x":{deep},"function":{{"arguments":{deep}}}}}]}}],"x":{deep}}}"#
+            ),
+        ),
+        pair(
+            "response",
+            &format!(
+                r#"{{"input":[{{"type":"y","x":{deep}}},{{"type":"function_call_output","output":[{{"x":{deep}}}]}}]}}"#
             ),
         ),
     ]

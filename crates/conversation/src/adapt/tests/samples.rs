@@ -122,6 +122,19 @@ fn openai_chat_event() {
 }
 
 #[test]
+fn openai_responses_event() {
+    assert_snapshot!(summary(&one(event!("direct-openai-responses.json"))), @r#"
+    conversations/v1/t=default/dt=2026-11-23/c=cost-of-nat/103500000-resp_68f1.json
+    openai_responses cost-of-nat user=u-1002 history=full model=gpt-5-2025-08-07 nul=0 surrogate=0
+    0 input user h:f787d1b2 <- - finish=- [] "What did the NAT gateway cos"
+    1 input assistant h:d5c7c919 <- h:f787d1b2 finish=- [] "get_cost {\"service\":\"NatGate"
+    2 input tool h:85501892 <- h:d5c7c919 finish=- [] "{\"usd\": 32.85}"
+    3 output assistant h:0a332cf8 <- h:85501892 finish=stop [input_tokens=210 output_tokens=48 cache_read_input_tokens=128 reasoning_output_tokens=32] "32.85 USD, almost all of it "
+    context={} metadata={"extra":{"usage":{"input_tokens":210,"input_tokens_details":{"cached_tokens":128},"output_tokens":48,"output_tokens_details":{"reasoning_tokens":32},"total_tokens":258},"response":{"created_at":1795430100,"status":"completed"}}}
+    "#);
+}
+
+#[test]
 fn batch_of_records() {
     let records = records(event!("sqs-batch.json"));
     let summaries: Vec<_> = records.iter().flatten().flatten().map(summary).collect();
