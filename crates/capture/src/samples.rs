@@ -50,6 +50,7 @@ fn direct_events_are_kept() {
 fn exchanges_of_other_shapes_are_kept() {
     check!("direct-openai-chat.json", "kept", messages: 5, implementations: 0);
     check!("direct-openai-responses.json", "kept", messages: 4, implementations: 0);
+    check!("direct-anthropic.json", "kept", messages: 4, implementations: 0);
 }
 
 #[test]

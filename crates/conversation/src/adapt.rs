@@ -4,6 +4,7 @@
 //! requests and responses of model providers, Bedrock's log, OpenTelemetry, `AgentCore` Memory. `docs/capture.md` shows one of
 //! each. Nothing that an event says is dropped: keys that no adapter knows end in `metadata.extra`.
 
+mod anthropic;
 mod blocks;
 mod canonical;
 mod envelope;
@@ -32,6 +33,7 @@ const ADAPTERS: &[Adapter] = &[
     legacy::ADAPTER,
     openai_chat::ADAPTER,
     openai_responses::ADAPTER,
+    anthropic::ADAPTER,
 ];
 
 /// The cleaned text of one delivery, read as JSON.

@@ -17,6 +17,7 @@ macro_rules! event {
     };
 }
 
+mod anthropic;
 mod history;
 mod openai_chat;
 mod openai_responses;

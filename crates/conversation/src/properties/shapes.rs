@@ -12,6 +12,7 @@ pub(super) fn event() -> impl Strategy<Value = Value> {
     prop_oneof![
         pair(openai_chat()),
         pair(openai_responses()),
+        pair(anthropic()),
     ]
 }
 
@@ -172,6 +173,47 @@ fn openai_responses() -> BoxedStrategy<(Value, Value)> {
     (request, response).boxed()
 }
 
+fn anthropic_block() -> BoxedStrategy<Value> {
+    let source = prop_oneof![
+        text().prop_map(|data| json!({"type": "base64", "media_type": "image/webp", "data": data})),
+        address().prop_map(|url| json!({"type": "url", "url": url})),
+        text().prop_map(|data| json!({"type": "text", "media_type": "text/x", "data": data})),
+        any_json(),
+    ];
+    let leaf = some(prop_oneof![
+        (text(), any_json()).prop_map(|(text, citations)| json!({"type": "text", "text": text, "citations": citations})),
+        text().prop_map(|text| json!({"type": "text", "text": text, "cache_control": {"type": "ephemeral"}})),
+        (source, text()).prop_map(|(source, title)| json!({"type": "document", "source": source, "title": title})),
+        text().prop_map(|text| json!({"type": "thinking", "thinking": text, "signature": "sig"})),
+        text().prop_map(|data| json!({"type": "redacted_thinking", "data": data})),
+        (id(), arguments()).prop_map(|(id, input)| json!({"type": "tool_use", "id": id, "name": "f", "input": input})),
+        (id(), any_json()).prop_map(|(id, input)| json!({"type": "server_tool_use", "id": id, "name": "web_search", "input": input})),
+        (id(), any_json()).prop_map(|(id, content)| json!({"type": "web_search_tool_result", "tool_use_id": id, "content": content})),
+        (text(), any_json()).prop_map(|(kind, value)| json!({"type": kind, "source": value})),
+    ]);
+    let result = (id(), content(leaf.clone()), any::<bool>()).prop_map(
+        |(id, content, failed)| json!({"type": "tool_result", "tool_use_id": id, "content": content, "is_error": failed}),
+    );
+    prop_oneof![3 => leaf, 1 => some(result)].boxed()
+}
+
+fn anthropic() -> BoxedStrategy<(Value, Value)> {
+    let message = || {
+        some(
+            (content(anthropic_block()), prop_oneof!["user", "assistant"])
+                .prop_map(|(content, role)| json!({"role": role, "content": content})),
+        )
+    };
+    let request = some((vec(message(), 0..4), content(anthropic_block())).prop_map(
+        |(messages, system)| json!({"model": "m", "system": system, "messages": messages}),
+    ));
+    let response = some((content(anthropic_block()), id(), any::<u16>()).prop_map(|(content, id, count)| {
+        json!({"id": id, "type": "message", "role": "assistant", "model": "n", "content": content, "stop_reason": "tool_use",
+            "usage": {"input_tokens": count, "output_tokens": 1, "cache_read_input_tokens": 2, "service_tier": "standard"}})
+    }));
+    (request, response).boxed()
+}
+
 /// Events with something deep wherever a shape has room for it.
 pub(super) fn deep_events(deep: &str) -> Vec<String> {
     let pair = |object: &str, request: &str| {
@@ -192,6 +234,10 @@ pub(super) fn deep_events(deep: &str) -> Vec<String> {
             &format!(
                 r#"{{"input":[{{"type":"y","x":{deep}}},{{"type":"function_call_output","output":[{{"x":{deep}}}]}}]}}"#
             ),
+        ),
+        format!(
+            r#"{{"request":{{"messages":[{{"role":"user","content":[{{"type":"tool_result","x":{deep},"content":[{{"type":"image","source":{{"x":{deep}}}}}]}},
+                {{"type":"server_tool_use","input":{deep},"id":{deep}}}]}}]}},"response":{{"type":"message","content":[]}}}}"#
         ),
     ]
 }

@@ -135,6 +135,19 @@ fn openai_responses_event() {
 }
 
 #[test]
+fn anthropic_event() {
+    assert_snapshot!(summary(&one(event!("direct-anthropic.json"))), @r#"
+    conversations/v1/t=default/dt=2026-11-23/c=drift-review/110512040-01KARV3M7Q2X9B4T6W8Z1C5D0F.json
+    anthropic drift-review user=u-1003 history=full model=claude-sonnet-4-20250514 nul=0 surrogate=0
+    0 input user h:593500dc <- - finish=- [] "Qual desvio é o mais grave?\n"
+    1 input assistant h:50691c30 <- h:593500dc finish=- [] "who_changed {\"resource\":\"sg-"
+    2 input user h:eef98ced <- h:50691c30 finish=- [] "u-1007, yesterday"
+    3 output assistant h:b0d845a4 <- h:eef98ced finish=stop [input_tokens=896 output_tokens=31 cache_read_input_tokens=812 cache_creation_input_tokens=60] "A porta 22 aberta em sg-1, d"
+    context={} metadata={"extra":{"request":{"max_tokens":1024},"usage":{"input_tokens":24,"output_tokens":31,"cache_read_input_tokens":812,"cache_creation_input_tokens":60,"service_tier":"standard"},"finish_reasons":["end_turn"]}}
+    "#);
+}
+
+#[test]
 fn batch_of_records() {
     let records = records(event!("sqs-batch.json"));
     let summaries: Vec<_> = records.iter().flatten().flatten().map(summary).collect();
