@@ -51,6 +51,7 @@ fn exchanges_of_other_shapes_are_kept() {
     check!("direct-openai-chat.json", "kept", messages: 5, implementations: 0);
     check!("direct-openai-responses.json", "kept", messages: 4, implementations: 0);
     check!("direct-anthropic.json", "kept", messages: 4, implementations: 0);
+    check!("direct-converse.json", "kept", messages: 4, implementations: 0);
 }
 
 #[test]

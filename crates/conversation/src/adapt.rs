@@ -7,6 +7,7 @@
 mod anthropic;
 mod blocks;
 mod canonical;
+mod converse;
 mod envelope;
 mod fields;
 mod legacy;
@@ -34,6 +35,7 @@ const ADAPTERS: &[Adapter] = &[
     openai_chat::ADAPTER,
     openai_responses::ADAPTER,
     anthropic::ADAPTER,
+    converse::ADAPTER,
 ];
 
 /// The cleaned text of one delivery, read as JSON.

@@ -18,6 +18,7 @@ macro_rules! event {
 }
 
 mod anthropic;
+mod converse;
 mod history;
 mod openai_chat;
 mod openai_responses;

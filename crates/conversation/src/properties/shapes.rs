@@ -13,6 +13,7 @@ pub(super) fn event() -> impl Strategy<Value = Value> {
         pair(openai_chat()),
         pair(openai_responses()),
         pair(anthropic()),
+        pair(converse()),
     ]
 }
 
@@ -214,6 +215,57 @@ fn anthropic() -> BoxedStrategy<(Value, Value)> {
     (request, response).boxed()
 }
 
+fn converse_block() -> BoxedStrategy<Value> {
+    let source = prop_oneof![
+        text().prop_map(|bytes| json!({"bytes": bytes})),
+        id().prop_map(|owner| json!({"s3Location": {"uri": "s3://b/k", "bucketOwner": owner}})),
+        text().prop_map(|text| json!({"text": text})),
+        any_json(),
+    ]
+    .boxed();
+    let leaf = prop_oneof![
+        text().prop_map(|text| json!({"text": text})),
+        (source.clone(), object(any_json())).prop_map(|(source, rest)| json!({"image": with(rest, json!({"format": "png", "source": source}))})),
+        (source, text()).prop_map(|(source, name)| json!({"document": {"format": "csv", "name": name, "source": source}})),
+        (id(), any_json()).prop_map(|(id, input)| json!({"toolUse": {"toolUseId": id, "name": "f", "input": input}})),
+        text().prop_map(|text| json!({"reasoningContent": {"reasoningText": {"text": text, "signature": "sig"}}})),
+        (vec(text(), 0..3), any_json()).prop_map(|(texts, citations)| {
+            let content: Vec<_> = texts.iter().map(|text| json!({"text": text})).collect();
+            json!({"citationsContent": {"content": content, "citations": citations}})
+        }),
+        Just(json!({"cachePoint": {"type": "default"}})),
+        (text(), any_json()).prop_map(|(kind, value)| json!({kind: value})),
+        (text(), any_json()).prop_map(|(kind, value)| json!({"text": null, kind: value})),
+        any_json(),
+    ]
+    .boxed();
+    let answer = prop_oneof![
+        leaf.clone(),
+        any_json().prop_map(|value| json!({"json": value}))
+    ];
+    let result = (id(), vec(answer, 0..3), object(any_json())).prop_map(
+        |(id, content, rest)| json!({"toolResult": with(rest, json!({"toolUseId": id, "status": "success", "content": content}))}),
+    );
+    prop_oneof![3 => leaf, 1 => result].boxed()
+}
+
+fn converse() -> BoxedStrategy<(Value, Value)> {
+    let message = |role: &'static str| {
+        some(
+            vec(converse_block(), 0..4)
+                .prop_map(move |content| json!({"role": role, "content": content})),
+        )
+    };
+    let request = some((vec(prop_oneof![message("user"), message("assistant")], 0..4), vec(converse_block(), 0..2)).prop_map(
+        |(messages, system)| json!({"modelId": "m", "system": system, "messages": messages}),
+    ));
+    let response = some((message("assistant"), any::<u16>()).prop_map(|(message, count)| {
+        json!({"output": {"message": message}, "stopReason": "tool_use", "metrics": {"latencyMs": 9},
+            "usage": {"inputTokens": count, "outputTokens": 1, "totalTokens": 4, "cacheReadInputTokens": 5}})
+    }));
+    (request, response).boxed()
+}
+
 /// Events with something deep wherever a shape has room for it.
 pub(super) fn deep_events(deep: &str) -> Vec<String> {
     let pair = |object: &str, request: &str| {
@@ -238,6 +290,10 @@ pub(super) fn deep_events(deep: &str) -> Vec<String> {
         format!(
             r#"{{"request":{{"messages":[{{"role":"user","content":[{{"type":"tool_result","x":{deep},"content":[{{"type":"image","source":{{"x":{deep}}}}}]}},
                 {{"type":"server_tool_use","input":{deep},"id":{deep}}}]}}]}},"response":{{"type":"message","content":[]}}}}"#
+        ),
+        format!(
+            r#"{{"request":{{"messages":[{{"role":"user","content":[{{"toolResult":{{"content":[{{"json":{deep}}},{{"x":{deep}}},{{"image":{{"source":{deep}}}}}]}}}},
+                {{"guardContent":{deep}}}]}}]}},"response":{{"output":{{"message":{{"role":"assistant"}},"x":{deep}}},"stopReason":"x"}}}}"#
         ),
     ]
 }

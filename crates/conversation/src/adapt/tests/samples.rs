@@ -148,6 +148,19 @@ fn anthropic_event() {
 }
 
 #[test]
+fn converse_event() {
+    assert_snapshot!(summary(&one(event!("direct-converse.json"))), @r#"
+    conversations/v1/t=default/dt=2026-11-23/c=bucket-policy/112040500-01KARW5T0N8C2J6H4G9V3P7QXB.json
+    converse bucket-policy user=u-1004 history=full model=amazon.nova-pro-v1:0 nul=0 surrogate=0
+    0 input user h:a8615323 <- - finish=- [] "Is the policy in this pictur"
+    1 input assistant h:3264d864 <- h:a8615323 finish=- [] "validate_policy {\"bucket\":\"m"
+    2 input user h:7be93540 <- h:3264d864 finish=- [] "{\"findings\":[\"Principal is *"
+    3 output assistant h:5d903d10 <- h:7be93540 finish=stop [input_tokens=430 output_tokens=14 cache_read_input_tokens=400 cache_creation_input_tokens=0] "Não: qualquer pessoa pode le"
+    context={} metadata={"extra":{"request":{"inferenceConfig":{"maxTokens":512}},"usage":{"inputTokens":30,"outputTokens":14,"totalTokens":444,"cacheReadInputTokens":400,"cacheWriteInputTokens":0},"response":{"metrics":{"latencyMs":812}},"finish_reasons":["end_turn"]}}
+    "#);
+}
+
+#[test]
 fn batch_of_records() {
     let records = records(event!("sqs-batch.json"));
     let summaries: Vec<_> = records.iter().flatten().flatten().map(summary).collect();
