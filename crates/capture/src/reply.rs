@@ -377,7 +377,7 @@ mod tests {
 
     #[test]
     fn a_direct_sender_is_told_what_to_do_and_nothing_that_was_said() {
-        insta::assert_snapshot!(check_error(r#"{"hello":"world"}"#, &Status::Stored, "Capture.UnknownShape"), @"unknown event shape: found an object with `hello`; accepted: an object with `schema` `llm.capture/1`, with `user_input`, `assistant_output` or `implementations`, with `request` and `response` of OpenAI Chat, of OpenAI Responses, of Anthropic, of Bedrock Converse, or an array of such objects");
+        insta::assert_snapshot!(check_error(r#"{"hello":"world"}"#, &Status::Stored, "Capture.UnknownShape"), @"unknown event shape: found an object with `hello`; accepted: an object with `schema` `llm.capture/1`, with `user_input`, `assistant_output` or `implementations`, with `schemaType` `ModelInvocationLog`, with `request` and `response` of OpenAI Chat, of OpenAI Responses, of Anthropic, of Bedrock Converse, or an array of such objects");
         insta::assert_snapshot!(check_error(r#"{"user_input":"hello"#, &Status::Stored, "Capture.BadInput"), @"the event cannot be read and was put aside, key: quarantine/v1/dt=undated/direct/request-1-1e4d2e9f83ce1044.json: not JSON: line 1, column 20");
         insta::assert_snapshot!(check_error(LEGACY, &Status::Conflict, "Capture.Conflict"), @"other content was captured under event id `request-1` before, the input was put aside, key: quarantine/v1/dt=undated/direct/request-1-a4b278cd3620b595.json");
         insta::assert_snapshot!(check_error(LEGACY, &Status::Foreign, "Capture.Foreign"), @"the conversation of event `request-1` belongs to another user, the input was put aside, key: quarantine/v1/dt=undated/direct/request-1-a4b278cd3620b595.json");

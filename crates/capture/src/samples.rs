@@ -52,6 +52,7 @@ fn exchanges_of_other_shapes_are_kept() {
     check!("direct-openai-responses.json", "kept", messages: 4, implementations: 0);
     check!("direct-anthropic.json", "kept", messages: 4, implementations: 0);
     check!("direct-converse.json", "kept", messages: 4, implementations: 0);
+    check!("direct-bedrock-log.json", "kept", messages: 2, implementations: 0);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! each. Nothing that an event says is dropped: keys that no adapter knows end in `metadata.extra`.
 
 mod anthropic;
+mod bedrock_log;
 mod blocks;
 mod canonical;
 mod converse;
@@ -32,6 +33,7 @@ pub(crate) use fields::Fields;
 const ADAPTERS: &[Adapter] = &[
     canonical::ADAPTER,
     legacy::ADAPTER,
+    bedrock_log::ADAPTER,
     openai_chat::ADAPTER,
     openai_responses::ADAPTER,
     anthropic::ADAPTER,

@@ -1,5 +1,7 @@
 //! Anthropic's Messages, from Anthropic or from Bedrock's `InvokeModel`.
 
+pub(super) mod stream;
+
 use super::blocks::{self, Block, Utterance};
 use super::envelope::Told;
 use super::pair::{self, Provider};

@@ -18,6 +18,7 @@ macro_rules! event {
 }
 
 mod anthropic;
+mod bedrock_log;
 mod converse;
 mod history;
 mod openai_chat;

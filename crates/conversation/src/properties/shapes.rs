@@ -14,6 +14,7 @@ pub(super) fn event() -> impl Strategy<Value = Value> {
         pair(openai_responses()),
         pair(anthropic()),
         pair(converse()),
+        bedrock_log(),
     ]
 }
 
@@ -266,6 +267,24 @@ fn converse() -> BoxedStrategy<(Value, Value)> {
     (request, response).boxed()
 }
 
+fn bedrock_log() -> BoxedStrategy<Value> {
+    let bodies = prop_oneof![
+        converse(),
+        anthropic(),
+        openai_chat(),
+        (any_json(), any_json()),
+        converse().prop_map(|(request, _)| (request, Value::Null)),
+    ];
+    let operation = prop_oneof!["Converse", "ConverseStream", "InvokeModel"];
+    let event = (bodies, operation, id(), option::of(id())).prop_map(|((request, response), operation, id, conversation)| {
+        json!({"schemaType": "ModelInvocationLog", "schemaVersion": "1.0", "timestamp": "2026-11-23T10:00:00Z", "accountId": "1",
+            "requestId": id, "operation": operation, "modelId": "m-1", "requestMetadata": {"conversation_id": conversation},
+            "input": {"inputContentType": "application/json", "inputBodyJson": request, "inputTokenCount": 3},
+            "output": {"outputContentType": "application/json", "outputBodyJson": response, "outputTokenCount": 1}})
+    });
+    some(event)
+}
+
 /// Events with something deep wherever a shape has room for it.
 pub(super) fn deep_events(deep: &str) -> Vec<String> {
     let pair = |object: &str, request: &str| {
@@ -294,6 +313,10 @@ pub(super) fn deep_events(deep: &str) -> Vec<String> {
         format!(
             r#"{{"request":{{"messages":[{{"role":"user","content":[{{"toolResult":{{"content":[{{"json":{deep}}},{{"x":{deep}}},{{"image":{{"source":{deep}}}}}]}}}},
                 {{"guardContent":{deep}}}]}}]}},"response":{{"output":{{"message":{{"role":"assistant"}},"x":{deep}}},"stopReason":"x"}}}}"#
+        ),
+        format!(
+            r#"{{"schemaType":"ModelInvocationLog","requestId":"r","errorCode":{deep},"input":{{"x":{deep},"inputBodyJson":{deep}}},"output":{{"outputBodyJson":{}}}}}"#,
+            format_args!(r#"{{"y":[{deep}]}}"#)
         ),
     ]
 }

@@ -161,6 +161,17 @@ fn converse_event() {
 }
 
 #[test]
+fn bedrock_log_line() {
+    assert_snapshot!(summary(&one(event!("direct-bedrock-log.json"))), @r#"
+    conversations/v1/t=default/dt=2026-11-23/c=vpc-endpoints/114002000-ff4b6c63-5561-4431-93b8-06a817275900.json
+    bedrock_log vpc-endpoints user=- history=full model=amazon.nova-lite-v1:0 nul=0 surrogate=0
+    0 input user h:0760daa4 <- - finish=- [] "Which endpoints does the fun"
+    1 output assistant h:604c6741 <- h:0760daa4 finish=stop [input_tokens=12 output_tokens=9 cache_read_input_tokens=0 cache_creation_input_tokens=0] "S3 e Secrets Manager."
+    context={} metadata={"extra":{"request":{"inferenceConfig":{"maxTokens":512,"stopSequences":[]}},"response":{"metrics":{"latencyMs":302}},"operation":"ConverseStream","input":{"inputContentType":"application/json","inputTokenCount":12,"cacheReadInputTokenCount":0,"cacheWriteInputTokenCount":0},"output":{"outputContentType":"application/json","outputTokenCount":9},"finish_reasons":["end_turn"],"schemaVersion":"1.0","timestamp":"2026-11-23T11:40:02Z","accountId":"000000000000","identity":{"arn":"arn:aws:sts::000000000000:assumed-role/assistant/session"},"region":"us-east-1","requestMetadata":{"conversation_id":"vpc-endpoints","team":"network"}}}
+    "#);
+}
+
+#[test]
 fn batch_of_records() {
     let records = records(event!("sqs-batch.json"));
     let summaries: Vec<_> = records.iter().flatten().flatten().map(summary).collect();
