@@ -53,6 +53,8 @@ fn exchanges_of_other_shapes_are_kept() {
     check!("direct-anthropic.json", "kept", messages: 4, implementations: 0);
     check!("direct-converse.json", "kept", messages: 4, implementations: 0);
     check!("direct-bedrock-log.json", "kept", messages: 2, implementations: 0);
+    check!("direct-opentelemetry.json", "kept", messages: 2, implementations: 0);
+    check!("direct-otlp-spans.json", "kept", messages: 6, implementations: 0);
 }
 
 #[test]

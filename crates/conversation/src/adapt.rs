@@ -14,6 +14,7 @@ mod fields;
 mod legacy;
 mod openai_chat;
 mod openai_responses;
+mod opentelemetry;
 mod pair;
 mod parts;
 #[cfg(test)]
@@ -34,6 +35,7 @@ const ADAPTERS: &[Adapter] = &[
     canonical::ADAPTER,
     legacy::ADAPTER,
     bedrock_log::ADAPTER,
+    opentelemetry::ADAPTER,
     openai_chat::ADAPTER,
     openai_responses::ADAPTER,
     anthropic::ADAPTER,

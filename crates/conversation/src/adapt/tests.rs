@@ -23,6 +23,7 @@ mod converse;
 mod history;
 mod openai_chat;
 mod openai_responses;
+mod opentelemetry;
 mod refusals;
 mod samples;
 

@@ -15,6 +15,7 @@ pub(super) fn event() -> impl Strategy<Value = Value> {
         pair(anthropic()),
         pair(converse()),
         bedrock_log(),
+        opentelemetry(),
     ]
 }
 
@@ -285,6 +286,63 @@ fn bedrock_log() -> BoxedStrategy<Value> {
     some(event)
 }
 
+/// Attributes as a map, as JSON in text where that is usual, or as OTLP lists them.
+fn opentelemetry() -> BoxedStrategy<Value> {
+    let messages = |reason: Option<&'static str>| {
+        let message = some(
+            (vec(part(), 0..3), prop_oneof!["user", "assistant"]).prop_map(
+                move |(parts, role)| json!({"role": role, "parts": parts, "finish_reason": reason}),
+            ),
+        );
+        prop_oneof![3 => vec(message, 0..3).prop_map(Value::from), 1 => text().prop_map(Value::from)]
+    };
+    let attributes = some((messages(None), messages(Some("end_turn")), option::of(id()), any::<bool>()).prop_map(
+        |(input, output, conversation, as_text)| {
+            let written = |value: Value| if as_text && !value.is_string() { value.to_string().into() } else { value };
+            json!({"gen_ai.operation.name": "chat", "gen_ai.system": "openai", "gen_ai.conversation.id": conversation,
+                "gen_ai.response.finish_reasons": written(json!(["stop"])), "gen_ai.usage.input_tokens": 3,
+                "gen_ai.input.messages": written(input), "gen_ai.output.messages": written(output), "error.type": "timeout"})
+        },
+    ))
+    .boxed();
+    let record = some(Just(json!({"name": "chat m", "traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174",
+        "endTimeUnixNano": "1795429800005000000", "status": {"code": 2}}))).boxed();
+    prop_oneof![
+        attributes.clone(),
+        (attributes.clone(), record.clone()).prop_map(|(attributes, record)| {
+            with(record.as_object().cloned().unwrap_or_default(), json!({"attributes": attributes}))
+        }),
+        (attributes, record, object(any_json())).prop_map(|(attributes, mut record, resource)| {
+            record["attributes"] = listed(&attributes);
+            let resource = json!({"attributes": listed(&Value::Object(resource)), "droppedAttributesCount": 4});
+            json!({"resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": {"name": "opentelemetry"}, "spans": [record]}]}]})
+        }),
+    ]
+    .boxed()
+}
+
+/// An object as OTLP writes it.
+fn listed(object: &Value) -> Value {
+    let pairs = object.as_object().into_iter().flatten();
+    pairs
+        .map(|(key, value)| json!({"key": key, "value": wrapped(value)}))
+        .collect()
+}
+
+fn wrapped(value: &Value) -> Value {
+    match value {
+        Value::Null => json!({}),
+        Value::Bool(_) => json!({"boolValue": value}),
+        Value::Number(number) if number.is_f64() => json!({"doubleValue": value}),
+        Value::Number(number) => json!({"intValue": number.to_string()}),
+        Value::String(_) => json!({"stringValue": value}),
+        Value::Array(items) => {
+            json!({"arrayValue": {"values": items.iter().map(wrapped).collect::<Vec<_>>()}})
+        }
+        Value::Object(_) => json!({"kvlistValue": {"values": listed(value)}}),
+    }
+}
+
 /// Events with something deep wherever a shape has room for it.
 pub(super) fn deep_events(deep: &str) -> Vec<String> {
     let pair = |object: &str, request: &str| {
@@ -317,6 +375,9 @@ pub(super) fn deep_events(deep: &str) -> Vec<String> {
         format!(
             r#"{{"schemaType":"ModelInvocationLog","requestId":"r","errorCode":{deep},"input":{{"x":{deep},"inputBodyJson":{deep}}},"output":{{"outputBodyJson":{}}}}}"#,
             format_args!(r#"{{"y":[{deep}]}}"#)
+        ),
+        format!(
+            r#"{{"attributes":{{"gen_ai.x":{deep},"error.type":{deep},"gen_ai.input.messages":[{{"role":"user","parts":[{deep}],"x":{deep}}}]}},"x":{deep}}}"#
         ),
     ]
 }

@@ -172,6 +172,37 @@ fn bedrock_log_line() {
 }
 
 #[test]
+fn opentelemetry_record() {
+    assert_snapshot!(summary(&one(event!("direct-opentelemetry.json"))), @r#"
+    conversations/v1/t=default/dt=2026-11-23/c=budget-questions/120000250-chatcmpl-CfQ9.json
+    opentelemetry budget-questions user=- history=full model=gpt-5-mini-2025-08-07 nul=0 surrogate=0
+    0 input user h:26807bb2 <- - finish=- [] "Qual é o orçamento deste mês"
+    1 output assistant h:21991d34 <- h:26807bb2 finish=stop [input_tokens=41 output_tokens=9 cache_read_input_tokens=32] "300 USD."
+    context={} metadata={"extra":{"attributes":{"gen_ai.request.temperature":0.2},"name":"gen_ai.client.inference.operation.details","timestamp":"2026-11-23T12:00:00.250Z","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b7"}}
+    "#);
+}
+
+#[test]
+fn otlp_batch() {
+    let spans = super::read(event!("direct-otlp-spans.json")).expect("captures");
+    assert_snapshot!(spans.iter().map(summary).collect::<Vec<_>>().join("\n"), @r#"
+    conversations/v1/t=default/dt=2026-11-23/c=on-call/120001250-5b8efff798038103d269b633813fc60c-eee19b7ec3c1b174.json
+    opentelemetry on-call user=- history=full model=amazon.nova-lite-v1:0 nul=0 surrogate=0
+    0 input user h:1f57502f <- - finish=- [] "Who is on call?"
+    1 output assistant h:b5634537 <- h:1f57502f finish=tool_call [input_tokens=18 output_tokens=7] "rota {}"
+    context={} metadata={"extra":{"resource":{"service.name":"assistant"},"scope":{"name":"opentelemetry.instrumentation.bedrock","version":"0.60b1"},"finish_reasons":["tool_use"],"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","name":"chat amazon.nova-lite-v1:0","kind":3,"startTimeUnixNano":"1795435200000000000","endTimeUnixNano":"1795435201250000000","status":{}}}
+
+    conversations/v1/t=default/dt=2026-11-23/c=on-call/120002000-5b8efff798038103d269b633813fc60c-eee19b7ec3c1b176.json
+    opentelemetry on-call user=- history=full model=amazon.nova-lite-v1:0 nul=0 surrogate=0
+    0 input user h:1f57502f <- - finish=- [] "Who is on call?"
+    1 input assistant h:b5634537 <- h:1f57502f finish=- [] "rota {}"
+    2 input tool h:84ac136e <- h:b5634537 finish=- [] "Ana"
+    3 output assistant h:c6236e57 <- h:84ac136e finish=stop [] "Ana, até segunda-feira."
+    context={} metadata={"extra":{"resource":{"service.name":"assistant"},"scope":{"name":"opentelemetry.instrumentation.bedrock","version":"0.60b1"},"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b176","name":"chat amazon.nova-lite-v1:0","kind":3,"startTimeUnixNano":"1795435201500000000","endTimeUnixNano":"1795435202000000000","status":{}}}
+    "#);
+}
+
+#[test]
 fn batch_of_records() {
     let records = records(event!("sqs-batch.json"));
     let summaries: Vec<_> = records.iter().flatten().flatten().map(summary).collect();
