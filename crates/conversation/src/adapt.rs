@@ -4,6 +4,7 @@
 //! requests and responses of model providers, Bedrock's log, OpenTelemetry, `AgentCore` Memory. `docs/capture.md` shows one of
 //! each. Nothing that an event says is dropped: keys that no adapter knows end in `metadata.extra`.
 
+mod agentcore;
 mod anthropic;
 mod bedrock_log;
 mod blocks;
@@ -40,6 +41,7 @@ const ADAPTERS: &[Adapter] = &[
     openai_responses::ADAPTER,
     anthropic::ADAPTER,
     converse::ADAPTER,
+    agentcore::ADAPTER,
 ];
 
 /// The cleaned text of one delivery, read as JSON.

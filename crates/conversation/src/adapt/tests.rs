@@ -17,6 +17,7 @@ macro_rules! event {
     };
 }
 
+mod agentcore;
 mod anthropic;
 mod bedrock_log;
 mod converse;

@@ -16,6 +16,7 @@ pub(super) fn event() -> impl Strategy<Value = Value> {
         pair(converse()),
         bedrock_log(),
         opentelemetry(),
+        agentcore(),
     ]
 }
 
@@ -343,6 +344,19 @@ fn wrapped(value: &Value) -> Value {
     }
 }
 
+fn agentcore() -> BoxedStrategy<Value> {
+    let item = prop_oneof![
+        3 => some((prop_oneof!["USER", "ASSISTANT", "OTHER"], text()).prop_map(
+            |(role, text)| json!({"conversational": {"role": role, "content": {"text": text}}})
+        )),
+        1 => any_json().prop_map(|blob| json!({"blob": blob})),
+    ];
+    some((vec(item, 0..4), id(), id(), id()).prop_map(|(payload, actor, session, token)| {
+        json!({"memoryId": "mem-0123456789", "actorId": actor, "sessionId": session, "clientToken": token,
+            "eventTimestamp": 1_763_892_000.123, "payload": payload})
+    }))
+}
+
 /// Events with something deep wherever a shape has room for it.
 pub(super) fn deep_events(deep: &str) -> Vec<String> {
     let pair = |object: &str, request: &str| {
@@ -378,6 +392,9 @@ pub(super) fn deep_events(deep: &str) -> Vec<String> {
         ),
         format!(
             r#"{{"attributes":{{"gen_ai.x":{deep},"error.type":{deep},"gen_ai.input.messages":[{{"role":"user","parts":[{deep}],"x":{deep}}}]}},"x":{deep}}}"#
+        ),
+        format!(
+            r#"{{"memoryId":"m","actorId":"u","payload":[{{"blob":{deep}}},{{"conversational":{{"role":"USER","content":{deep},"x":{deep}}}}}]}}"#
         ),
     ]
 }

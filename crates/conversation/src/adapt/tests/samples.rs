@@ -203,6 +203,17 @@ fn otlp_batch() {
 }
 
 #[test]
+fn agentcore_event() {
+    assert_snapshot!(summary(&one(event!("direct-agentcore.json"))), @r#"
+    conversations/v1/t=default/dt=2026-11-23/c=onboarding-7/121000125-5f9c1d7e-0000-4000-8000-000000000001.json
+    agentcore onboarding-7 user=u-1005 history=delta model=- nul=0 surrogate=0
+    0 input user 5f9c1d7e-0000-4000-8000-000000000001-0 <- - finish=- [] "Onde ficam os diagramas?"
+    1 output assistant 5f9c1d7e-0000-4000-8000-000000000001-1 <- 5f9c1d7e-0000-4000-8000-000000000001-0 finish=- [] "Na pasta docs do repositório"
+    context={} metadata={"extra":{"payload":[{"blob":{"checkpoint":3}}],"memoryId":"assistant-0123456789","eventTimestamp":1795435800.125}}
+    "#);
+}
+
+#[test]
 fn batch_of_records() {
     let records = records(event!("sqs-batch.json"));
     let summaries: Vec<_> = records.iter().flatten().flatten().map(summary).collect();
