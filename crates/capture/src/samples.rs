@@ -56,6 +56,7 @@ fn exchanges_of_other_shapes_are_kept() {
     check!("direct-opentelemetry.json", "kept", messages: 2, implementations: 0);
     check!("direct-otlp-spans.json", "kept", messages: 6, implementations: 0);
     check!("direct-agentcore.json", "kept", messages: 2, implementations: 0);
+    check!("direct-text.json", "kept", messages: 1, implementations: 0);
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod pair;
 mod parts;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use crate::capture::Capture;
 use crate::delivery::Delivery;
@@ -35,6 +36,7 @@ pub(crate) use fields::Fields;
 const ADAPTERS: &[Adapter] = &[
     canonical::ADAPTER,
     legacy::ADAPTER,
+    text::ADAPTER,
     bedrock_log::ADAPTER,
     opentelemetry::ADAPTER,
     openai_chat::ADAPTER,

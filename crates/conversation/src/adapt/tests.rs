@@ -27,6 +27,7 @@ mod openai_responses;
 mod opentelemetry;
 mod refusals;
 mod samples;
+mod text;
 
 use refusals::refused;
 

@@ -17,6 +17,7 @@ pub(super) fn event() -> impl Strategy<Value = Value> {
         bedrock_log(),
         opentelemetry(),
         agentcore(),
+        text_of_a_user(),
     ]
 }
 
@@ -357,6 +358,21 @@ fn agentcore() -> BoxedStrategy<Value> {
     }))
 }
 
+fn text_of_a_user() -> BoxedStrategy<Value> {
+    let said = some((any_json(), any_json(), object(any_json())).prop_map(
+        |(said, user, metadata)| json!({"text": said, "user": user, "metadata": metadata, "timestamp": "2026-11-23T10:00:00"}),
+    ))
+    .prop_filter("recognised", |said| said.get("text").is_some() && said.get("user").is_some())
+    .boxed();
+    prop_oneof![
+        said.clone(),
+        said.clone()
+            .prop_map(|body| json!({"body": body, "httpMethod": "POST"})),
+        said.prop_map(|body| json!({"body": body.to_string(), "httpMethod": "POST"})),
+    ]
+    .boxed()
+}
+
 /// Events with something deep wherever a shape has room for it.
 pub(super) fn deep_events(deep: &str) -> Vec<String> {
     let pair = |object: &str, request: &str| {
@@ -396,5 +412,6 @@ pub(super) fn deep_events(deep: &str) -> Vec<String> {
         format!(
             r#"{{"memoryId":"m","actorId":"u","payload":[{{"blob":{deep}}},{{"conversational":{{"role":"USER","content":{deep},"x":{deep}}}}}]}}"#
         ),
+        format!(r#"{{"text":{deep},"user":{deep},"metadata":{{"x":{deep}}}}}"#),
     ]
 }

@@ -27,7 +27,10 @@ fn what_is_not_json_is_told_by_its_position() {
 
 #[test]
 fn unknown_shapes_are_told_without_their_content() {
-    let accepted = "an object with `schema` `llm.capture/1`, with `user_input`, `assistant_output` or `implementations`, with `schemaType` `ModelInvocationLog`, with `gen_ai.*` attributes, `resourceSpans` or `resourceLogs`, with `request` and `response` of OpenAI Chat, of OpenAI Responses, of Anthropic, of Bedrock Converse, with `memoryId`, `actorId` and `payload`, or an array of such objects";
+    let accepted = "an object with `schema` `llm.capture/1`, with `user_input`, `assistant_output` or `implementations`, with \
+                    `text` and `user`, with `schemaType` `ModelInvocationLog`, with `gen_ai.*` attributes, `resourceSpans` or \
+                    `resourceLogs`, with `request` and `response` of OpenAI Chat, of OpenAI Responses, of Anthropic, of Bedrock \
+                    Converse, with `memoryId`, `actorId` and `payload`, or an array of such objects";
     for (event, found) in [
         (r#""my secret""#, "a string"),
         ("42", "a number"),

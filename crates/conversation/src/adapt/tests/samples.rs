@@ -214,6 +214,16 @@ fn agentcore_event() {
 }
 
 #[test]
+fn one_text() {
+    assert_snapshot!(summary(&one(event!("direct-text.json"))), @r#"
+    conversations/v1/t=default/dt=undated/c=c-19f1064b619d49d35392eac7261cd726/request-1.json
+    text_in_body c-19f1064b619d49d35392eac7261cd726 user=u-1001 history=delta model=- nul=0 surrogate=0
+    0 input user request-1-0 <- - finish=- [] "A VPC foi criada."
+    context={"project":"ial","phase":"02-vpc-networking"} metadata={}
+    "#);
+}
+
+#[test]
 fn batch_of_records() {
     let records = records(event!("sqs-batch.json"));
     let summaries: Vec<_> = records.iter().flatten().flatten().map(summary).collect();
