@@ -43,6 +43,7 @@ mod secrets_manager;
 mod secrets_manager_rotation;
 mod secrets_manager_versions;
 mod session;
+mod shapes;
 mod statements;
 mod store;
 mod system;
