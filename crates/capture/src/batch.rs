@@ -8,12 +8,14 @@ use conversation::{Document, Layout, Object, Source, sanitize};
 use store::Status;
 
 use crate::error::CaptureError;
+use crate::intake;
 use crate::item::{Entry, Item, Progress};
-use crate::source::{self, Payload, SourceError};
+use crate::source::{self, Answer, Payload, SourceError};
 
 /// What one invocation brought, in its order.
 pub(crate) struct Batch {
-    source: Source,
+    source: &'static str,
+    answer: Answer,
     items: Vec<Item>,
 }
 
@@ -37,13 +39,14 @@ impl Batch {
         let clean = sanitize::clean(payload.as_bytes());
         let document = Document::read(&clean);
         let unwrapped = match &document {
-            Ok(document) => source::unwrap(document.root())?,
+            Ok(document) => source::unwrap(document.root(), request_id)?,
             Err(_) => Payload::Direct,
         };
         let mut batch = match unwrapped {
             Payload::Direct => Self {
-                source: Source::Direct,
-                items: vec![Item::direct(
+                source: Source::Direct.as_str(),
+                answer: Answer::Event,
+                items: vec![intake::direct(
                     payload,
                     clean.sanitized(),
                     document,
@@ -51,11 +54,13 @@ impl Batch {
                     layout,
                 )],
             },
-            Payload::Sqs(messages) => Self {
-                source: Source::Sqs,
-                items: messages
+            Payload::Records(records) => Self {
+                source: records.word,
+                answer: records.answer,
+                items: records
+                    .records
                     .into_iter()
-                    .map(|message| Item::of_message(message, layout))
+                    .map(|record| intake::record(record, layout))
                     .collect(),
             },
         };
@@ -63,9 +68,14 @@ impl Batch {
         Ok(batch)
     }
 
-    /// Where all of it came from.
-    pub(crate) fn source(&self) -> Source {
+    /// The word for where all of it came from.
+    pub(crate) fn source(&self) -> &'static str {
         self.source
+    }
+
+    /// What the source understands of an answer.
+    pub(crate) fn answer(&self) -> Answer {
+        self.answer
     }
 
     /// The items in the order of the payload.
@@ -191,7 +201,7 @@ pub(crate) mod tests {
     const GOOD: &str = r#"{"conversation_id":"c","user_input":"q","assistant_output":"a"}"#;
     const NO_JSON: &str = "{\"user_input\": ";
     const UNKNOWN: &str = r#"{"hello":"world"}"#;
-    const WRAPPED: &str = r#"{"Type":"Notification","Message":"{}"}"#;
+    const REFUSED: &str = r#"{"awslogs":{"data":"H4sI"}}"#;
     const INVALID: &str = r#"{"schema":"llm.capture/1","conversation_id":7,"messages":[]}"#;
 
     /// A batch of messages, each in a group of a FIFO queue.
@@ -317,7 +327,7 @@ pub(crate) mod tests {
         let no_answer = || Err(CaptureError::Database(Arc::new(RunError::TimedOut)));
         check(UNKNOWN, NOT_ASKED, NO_ROWS, "Capture.UnknownShape");
         check(INVALID, NOT_ASKED, NO_ROWS, "Capture.InvalidField");
-        check(WRAPPED, NOT_ASKED, NO_ROWS, "Capture.SourceNotAccepted");
+        check(REFUSED, NOT_ASKED, NO_ROWS, "Capture.SourceNotAccepted");
         check(GOOD, || Err(LATE), NO_ROWS, "Capture.DeadlineReached");
         check(GOOD, STORED, no_answer, "Capture.DatabaseUnavailable");
         check(GOOD, STORED, nul, "Capture.Unstorable");

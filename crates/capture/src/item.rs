@@ -6,23 +6,15 @@
 use std::sync::Arc;
 
 use archive::Put;
-use conversation::{
-    AdaptError, Capture, Delivery, Document, Layout, Object, Quarantine, Sanitized, adapt, sanitize,
-};
+use conversation::{AdaptError, Capture, Layout, Object, Quarantine, Sanitized};
 use store::Status;
 
 use crate::error::CaptureError;
-use crate::source::{self, Message};
+use crate::source::Record;
 
-/// The unit that a source delivers again, and so the unit that is handled or fails.
+/// What is handled or fails as one: a record of a source, and what was made of it.
 pub(crate) struct Item {
-    /// Id of the queue's message.
-    message_id: Option<String>,
-    /// Group within which the queue promises order.
-    group: Option<String>,
-    delivery: Delivery,
-    /// The item as it came.
-    input: String,
+    record: Record,
     repaired: Sanitized,
     /// Its captures; more than one if the event is a list.
     entries: Vec<Entry>,
@@ -75,13 +67,6 @@ pub(crate) enum Reason {
     },
 }
 
-/// What was made of an input.
-struct Read {
-    repaired: Sanitized,
-    entries: Vec<Entry>,
-    verdict: Verdict,
-}
-
 /// What is decided about an item as a whole.
 enum Verdict {
     /// Nothing: its captures decide.
@@ -106,63 +91,50 @@ pub(crate) enum Outcome<'a> {
 }
 
 impl Item {
-    /// Takes a direct invocation's payload, which has been `repaired`, read and found to be no envelope.
-    pub(crate) fn direct(
-        payload: &str,
+    /// An item whose event was `repaired` and read.
+    pub(crate) fn read(
+        record: Record,
         repaired: Sanitized,
-        document: Result<Document<'_>, AdaptError>,
-        request_id: &str,
+        captures: Result<Vec<Capture>, AdaptError>,
         layout: Layout,
     ) -> Self {
-        let delivery = Delivery::direct(Some(request_id));
-        let read = Read::new(repaired, document, &delivery, layout);
-        Self::new(delivery, payload.to_owned(), read)
-    }
-
-    /// Reads a queue's message.
-    pub(crate) fn of_message(message: Message, layout: Layout) -> Self {
-        let clean = sanitize::clean(message.body.as_bytes());
-        let document = Document::read(&clean);
-        let wrapped = document
-            .as_ref()
-            .ok()
-            .and_then(|document| source::bare(document.root()).err());
-        let read = match wrapped {
-            None => Read::new(clean.sanitized(), document, &message.delivery, layout),
-            Some(error) => Read {
-                repaired: clean.sanitized(),
-                entries: Vec::new(),
-                verdict: Verdict::Failed(error.into()),
-            },
+        let (entries, verdict) = match captures {
+            Ok(captures) => {
+                let entries = captures.into_iter();
+                let entries = entries.map(|capture| Entry::new(capture, layout));
+                (entries.collect(), Verdict::Open)
+            }
+            Err(error @ AdaptError::NotJson { .. }) => {
+                (Vec::new(), Verdict::ToPutAside(Reason::Unreadable(error)))
+            }
+            Err(error) => (Vec::new(), Verdict::Failed(error.into())),
         };
-        drop(clean);
         Self {
-            message_id: Some(message.id),
-            group: message.group,
-            ..Self::new(message.delivery, message.body, read)
+            record,
+            repaired,
+            entries,
+            verdict,
         }
     }
 
-    fn new(delivery: Delivery, input: String, read: Read) -> Self {
+    /// An item of which no event was made.
+    pub(crate) fn failed(record: Record, repaired: Sanitized, error: CaptureError) -> Self {
         Self {
-            message_id: None,
-            group: None,
-            delivery,
-            input,
-            repaired: read.repaired,
-            entries: read.entries,
-            verdict: read.verdict,
+            record,
+            repaired,
+            entries: Vec::new(),
+            verdict: Verdict::Failed(error),
         }
     }
 
-    /// Id of the queue's message; `None` for a direct invocation.
-    pub(crate) fn message_id(&self) -> Option<&str> {
-        self.message_id.as_deref()
+    /// By which the source is told that the item failed; `None` where it asks for nothing like that.
+    pub(crate) fn record_id(&self) -> Option<&str> {
+        self.record.id.as_deref()
     }
 
-    /// Group within which the queue promises order, if it does.
+    /// Group within which the source promises order, if it does.
     pub(crate) fn group(&self) -> Option<&str> {
-        self.group.as_deref()
+        self.record.group.as_deref()
     }
 
     /// What had to be repaired before the item could be read.
@@ -255,10 +227,10 @@ impl Item {
             return None;
         };
         let quarantine = Quarantine {
-            delivery: &self.delivery,
+            delivery: &self.record.delivery,
             reason: reason.name(),
             message: &reason.sentence(),
-            input: self.input.as_bytes(),
+            input: &self.record.body,
         };
         Some(quarantine.object())
     }
@@ -298,33 +270,6 @@ impl Item {
                 Reason::Conflict { event_id } => CaptureError::Conflict { event_id, key },
                 Reason::Foreign { event_id } => CaptureError::Foreign { event_id, key },
             }),
-        }
-    }
-}
-
-impl Read {
-    fn new(
-        repaired: Sanitized,
-        document: Result<Document<'_>, AdaptError>,
-        delivery: &Delivery,
-        layout: Layout,
-    ) -> Self {
-        let captures = document.and_then(|document| adapt::captures(document, delivery));
-        let (entries, verdict) = match captures {
-            Ok(captures) => {
-                let entries = captures.into_iter();
-                let entries = entries.map(|capture| Entry::new(capture, layout));
-                (entries.collect(), Verdict::Open)
-            }
-            Err(error @ AdaptError::NotJson { .. }) => {
-                (Vec::new(), Verdict::ToPutAside(Reason::Unreadable(error)))
-            }
-            Err(error) => (Vec::new(), Verdict::Failed(error.into())),
-        };
-        Self {
-            repaired,
-            entries,
-            verdict,
         }
     }
 }

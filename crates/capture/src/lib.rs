@@ -1,8 +1,8 @@
 //! The Lambda function `conversation-capture`: a captured exchange comes in, its object lies in S3, its rows in
 //! PostgreSQL.
 //!
-//! Start at [`Function::handle`]. `source` tells where the payload comes from, `item` and `batch` decide what becomes of
-//! each event, `function` does it, `reply` answers and `report` logs.
+//! Start at [`Function::handle`]. `source` tells where the payload comes from and what its records are, `intake` makes
+//! items of them, `item` and `batch` decide what becomes of each, `function` does it, `reply` answers and `report` logs.
 //!
 //! This function never answers with success for an event that is not stored, never lets one event of a batch spoil
 //! another, and never writes to a log what was said or by whom.
@@ -11,12 +11,14 @@ mod batch;
 mod config;
 mod error;
 mod function;
+mod intake;
 mod item;
 mod reply;
 mod report;
 #[cfg(test)]
 mod samples;
 mod source;
+mod tally;
 
 pub use config::{Config, Pooler};
 pub use error::CaptureError;

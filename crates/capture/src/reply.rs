@@ -1,24 +1,25 @@
 //! What the source is answered.
 
-use conversation::{Sanitized, Shape, Source};
+mod kept;
+mod partial;
+mod summary;
+
+use conversation::Sanitized;
 use serde::Serialize;
 use time::OffsetDateTime;
-use time::UtcOffset;
-use time::format_description::StaticFormatDescription;
-use time::macros::format_description;
 
 use crate::batch::Batch;
 use crate::error::CaptureError;
-use crate::item::{Entry, Item, Outcome};
+use crate::source::Answer;
+use kept::Kept;
+use partial::PartialBatch;
+use summary::Summary;
 
-/// As precise as the database, and as the original was.
-const TIMESTAMP: StaticFormatDescription =
-    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
-
-/// The answer to one invocation; serialises to one of four shapes.
+/// The answer to one invocation; serialises to what its source understands.
 ///
 /// - To a queue, the partial batch response (AWS Lambda Developer Guide, "Using Lambda with Amazon SQS"):
 ///   `{"batchItemFailures": [{"itemIdentifier": MESSAGE_ID}]}`. What it does not list, the queue deletes.
+/// - To a topic or a bus, which read nothing, numbers: `received`, `stored`, `duplicate` and `put_aside`.
 /// - To a direct invocation with one event: `statusCode` 200, `status` (`stored` or `duplicate`), `tenant_id`,
 ///   `conversation_id`, `event_id`, `s3_key`, and the numbers of `messages` and `implementations`.
 /// - To a direct invocation with a list of events: `statusCode` 200 and `events`, each as above.
@@ -34,193 +35,31 @@ pub struct Reply(Body);
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Body {
-    Queue(QueueBody),
-    Event(Kept<EventBody>),
-    Events(Kept<EventsBody>),
-    Legacy(Kept<LegacyBody>),
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct QueueBody {
-    batch_item_failures: Vec<FailedMessage>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct FailedMessage {
-    item_identifier: String,
-}
-
-/// What a direct sender is told if all went well; everything else is an error of the invocation.
-#[derive(Debug, Serialize)]
-struct Kept<T> {
-    #[serde(rename = "statusCode")]
-    status_code: u16,
-    #[serde(flatten)]
-    body: T,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sanitized: Option<Repairs>,
-}
-
-#[derive(Debug, Serialize)]
-struct EventBody {
-    status: &'static str,
-    tenant_id: String,
-    conversation_id: String,
-    event_id: String,
-    s3_key: String,
-    messages: usize,
-    implementations: usize,
-}
-
-#[derive(Debug, Serialize)]
-struct EventsBody {
-    events: Vec<EventBody>,
-}
-
-#[derive(Debug, Serialize)]
-struct LegacyBody {
-    conversation_id: String,
-    s3_stored: LegacyArchived,
-    db_stored: LegacyRows,
-    timestamp: String,
-    status: &'static str,
-    event_id: String,
-}
-
-#[derive(Debug, Serialize)]
-struct LegacyArchived {
-    success: bool,
-    s3_key: String,
-}
-
-#[derive(Debug, Serialize)]
-struct LegacyRows {
-    success: bool,
-    conversation_id: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Repairs {
-    nul: u32,
-    surrogate: u32,
-    utf8: u32,
+    PartialBatch(PartialBatch),
+    Summary(Summary),
+    Kept(Kept),
 }
 
 impl Reply {
     /// Answers for a batch that was carried as far as it goes; `now` is the time of handling.
     ///
     /// # Errors
-    /// The error that a direct invocation fails with.
+    /// The error that an invocation fails with whose source understands nothing else.
     pub(crate) fn to(batch: Batch, now: OffsetDateTime) -> Result<Self, CaptureError> {
-        let items = match batch.source() {
-            Source::Sqs => return Ok(Self(Body::Queue(QueueBody::of(&batch)))),
-            Source::Direct => batch.into_items(),
-        };
-        let mut repaired = Sanitized::default();
-        let mut entries = Vec::new();
-        // A direct invocation brings one item.
-        for item in items {
-            repaired = item.repaired();
-            entries.extend(item.finish()?);
-        }
-        Ok(Self(match entries.as_slice() {
-            [entry] if entry.capture.shape == Shape::Legacy => {
-                Body::Legacy(Kept::new(LegacyBody::of(entry, now), repaired))
-            }
-            [entry] => Body::Event(Kept::new(EventBody::of(entry), repaired)),
-            several => {
-                let events = several.iter().map(EventBody::of).collect();
-                Body::Events(Kept::new(EventsBody { events }, repaired))
+        Ok(Self(match batch.answer() {
+            Answer::EachFailed => Body::PartialBatch(PartialBatch::each(&batch)),
+            Answer::AllOrNothing => Body::Summary(Summary::of(batch.into_items())?),
+            Answer::Event => {
+                let mut repaired = Sanitized::default();
+                let mut entries = Vec::new();
+                // A direct invocation brings one item.
+                for item in batch.into_items() {
+                    repaired = item.repaired();
+                    entries.extend(item.finish()?);
+                }
+                Body::Kept(Kept::of(&entries, repaired, now))
             }
         }))
-    }
-}
-
-impl QueueBody {
-    fn of(batch: &Batch) -> Self {
-        let failed = batch
-            .items()
-            .iter()
-            .filter(|item| matches!(item.outcome(), Outcome::Failed(_)));
-        let batch_item_failures = failed
-            .filter_map(Item::message_id)
-            .map(|id| FailedMessage {
-                item_identifier: id.to_owned(),
-            })
-            .collect();
-        Self {
-            batch_item_failures,
-        }
-    }
-}
-
-impl<T> Kept<T> {
-    fn new(body: T, repaired: Sanitized) -> Self {
-        let Sanitized {
-            nul,
-            surrogate,
-            utf8,
-        } = repaired;
-        let sanitized = (!repaired.is_clean()).then_some(Repairs {
-            nul,
-            surrogate,
-            utf8,
-        });
-        Self {
-            status_code: 200,
-            body,
-            sanitized,
-        }
-    }
-}
-
-impl EventBody {
-    fn of(entry: &Entry) -> Self {
-        let Entry {
-            capture,
-            object,
-            progress,
-        } = entry;
-        Self {
-            status: progress.as_str(),
-            tenant_id: capture.tenant_id.clone(),
-            conversation_id: capture.conversation_id.clone(),
-            event_id: capture.event_id.clone(),
-            s3_key: object.key.clone(),
-            messages: capture.messages.len(),
-            implementations: capture.implementations.len(),
-        }
-    }
-}
-
-impl LegacyBody {
-    fn of(entry: &Entry, now: OffsetDateTime) -> Self {
-        let Entry {
-            capture,
-            object,
-            progress,
-        } = entry;
-        let timestamp = capture.occurred_at.unwrap_or(now);
-        Self {
-            conversation_id: capture.conversation_id.clone(),
-            s3_stored: LegacyArchived {
-                success: true,
-                s3_key: object.key.clone(),
-            },
-            db_stored: LegacyRows {
-                success: true,
-                conversation_id: capture.conversation_id.clone(),
-            },
-            // It cannot fail: every component has what it needs.
-            timestamp: timestamp
-                .to_offset(UtcOffset::UTC)
-                .format(TIMESTAMP)
-                .unwrap_or_default(),
-            status: progress.as_str(),
-            event_id: capture.event_id.clone(),
-        }
     }
 }
 
@@ -373,6 +212,37 @@ mod tests {
           "batchItemFailures": []
         }
         "#);
+    }
+
+    #[test]
+    fn a_topic_is_told_nothing_but_whether_to_deliver_again() {
+        let payload = |message: &str| {
+            serde_json::json!({"Records": [{"EventSource": "aws:sns", "Sns": {"MessageId": "n-1", "Message": message}}]})
+                .to_string()
+        };
+        insta::assert_snapshot!(reply(&payload(LEGACY), &Status::Stored), @r#"
+        {
+          "statusCode": 200,
+          "received": 1,
+          "stored": 1,
+          "duplicate": 0,
+          "put_aside": 0
+        }
+        "#);
+        insta::assert_snapshot!(reply(&payload("no JSON"), &Status::Stored), @r#"
+        {
+          "statusCode": 200,
+          "received": 1,
+          "stored": 0,
+          "duplicate": 0,
+          "put_aside": 1
+        }
+        "#);
+        check_error(
+            &payload(r#"{"hello":"world"}"#),
+            &Status::Stored,
+            "Capture.UnknownShape",
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ use store::Status;
 
 use crate::batch::Batch;
 use crate::batch::tests::{STORED, carry, outcomes};
+use crate::error::CaptureError;
 
 macro_rules! check {
     ($file:literal, $outcomes:literal, messages: $messages:literal, implementations: $implementations:literal) => {
@@ -36,6 +37,14 @@ macro_rules! check {
     };
 }
 
+macro_rules! refused {
+    ($file:literal, $code:literal) => {
+        let payload = include_str!(concat!("../../../events/", $file));
+        let refused = Batch::read(payload, "request", Layout::Turn).err().expect($file);
+        assert_eq!(CaptureError::from(refused).code(), $code, $file);
+    };
+}
+
 #[test]
 fn direct_events_are_kept() {
     check!("direct-canonical.json", "kept", messages: 2, implementations: 0);
@@ -47,9 +56,39 @@ fn direct_events_are_kept() {
 }
 
 #[test]
+fn a_direct_event_that_nobody_knows_is_refused() {
+    check!("direct-unknown.json", "Capture.UnknownShape", messages: 0, implementations: 0);
+}
+
+#[test]
 fn batches_end_message_by_message() {
     check!("sqs-batch.json", "kept kept kept", messages: 6, implementations: 0);
     check!(
         "sqs-batch-poisoned.json", "kept not_json Capture.UnknownShape kept kept", messages: 6, implementations: 0
     );
+    check!("sqs-fifo.json", "kept kept kept", messages: 6, implementations: 0);
+    check!(
+        "sqs-fifo-poisoned.json", "kept Capture.UnknownShape kept Capture.HeldBack not_json kept",
+        messages: 8, implementations: 0
+    );
+    refused!("sqs-refused.json", "Capture.BadRecord");
+    refused!("sqs-fifo-refused.json", "Capture.BadRecord");
+}
+
+#[test]
+fn topics_and_buses_end_message_by_message() {
+    check!("sns.json", "kept", messages: 2, implementations: 0);
+    check!("sns-poisoned.json", "not_json", messages: 0, implementations: 0);
+    check!("sns-refused.json", "Capture.UnknownShape", messages: 0, implementations: 0);
+    check!("sns-sqs.json", "kept", messages: 2, implementations: 0);
+    check!("sns-sqs-poisoned.json", "kept not_json kept", messages: 4, implementations: 0);
+    check!(
+        "sns-sqs-refused.json", "Capture.UnknownShape Capture.SourceNotAccepted", messages: 0, implementations: 0
+    );
+    check!("eventbridge.json", "kept", messages: 2, implementations: 0);
+    check!("eventbridge-poisoned.json", "kept", messages: 2, implementations: 0);
+    check!("eventbridge-refused.json", "Capture.UnknownShape", messages: 0, implementations: 0);
+    check!("eventbridge-sqs.json", "kept", messages: 2, implementations: 0);
+    check!("eventbridge-sqs-poisoned.json", "kept kept not_json", messages: 4, implementations: 0);
+    check!("eventbridge-sqs-refused.json", "Capture.UnknownShape", messages: 0, implementations: 0);
 }

@@ -5,21 +5,35 @@ use time::OffsetDateTime;
 
 use crate::instant;
 
-/// The kind of event source a delivery came from.
+/// What gave an event the id and the time that it was delivered with: the innermost of the envelopes that it came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A direct invocation of the function.
     Direct,
     /// An Amazon SQS queue.
     Sqs,
+    /// An Amazon SNS topic, be it through a queue.
+    Sns,
+    /// An Amazon EventBridge bus, be it through a queue.
+    EventBridge,
 }
 
 impl Source {
-    /// The word in logs, in the ledger and in quarantine keys: `direct` or `sqs`.
+    /// The word in logs, in the ledger and in quarantine keys, for example `sqs`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Direct => "direct",
             Self::Sqs => "sqs",
+            Self::Sns => "sns",
+            Self::EventBridge => "eventbridge",
+        }
+    }
+
+    /// Whether its id names what was published, and not one delivery of it: such an id comes before the provider's.
+    pub(crate) fn names_what_was_published(self) -> bool {
+        match self {
+            Self::Sns | Self::EventBridge => true,
+            Self::Direct | Self::Sqs => false,
         }
     }
 }
@@ -67,6 +81,24 @@ impl Delivery {
             time: attribute("SentTimestamp").and_then(instant::parse_unix_millis),
         }
     }
+
+    /// One SNS message: its `MessageId` and its `Timestamp`, which are the same for every subscriber and every try.
+    pub fn sns(message_id: Option<&str>, timestamp: Option<&str>) -> Self {
+        Self::published(Source::Sns, message_id, timestamp)
+    }
+
+    /// One EventBridge event: its `id` and its `time`, which are the same for every target, every try and a replay.
+    pub fn event_bridge(id: Option<&str>, time: Option<&str>) -> Self {
+        Self::published(Source::EventBridge, id, time)
+    }
+
+    fn published(source: Source, id: Option<&str>, time: Option<&str>) -> Self {
+        Self {
+            source,
+            id: given(id),
+            time: time.and_then(instant::parse),
+        }
+    }
 }
 
 fn given(id: Option<&str>) -> Option<String> {
@@ -101,6 +133,20 @@ mod tests {
             "m-1",
         );
         check(Some(""), "m-1");
+    }
+
+    #[test]
+    fn what_was_published_has_its_id_and_its_time() {
+        let sns = Delivery::sns(Some("n-1"), Some("2026-11-23T10:00:00.123Z"));
+        let event_bridge = Delivery::event_bridge(Some("n-1"), Some("2026-11-23T10:00:00.123Z"));
+        for (delivery, source) in [(sns, "sns"), (event_bridge, "eventbridge")] {
+            assert_eq!(delivery.source.as_str(), source);
+            assert_eq!(delivery.id.as_deref(), Some("n-1"));
+            assert_eq!(
+                delivery.time.map(instant::rfc3339).as_deref(),
+                Some("2026-11-23T10:00:00.123Z")
+            );
+        }
     }
 
     #[test]

@@ -148,6 +148,8 @@ fn delivery() -> impl Strategy<Value = Delivery> {
             |name| (name == "SentTimestamp").then_some("1795429800123"),
             ""
         )),
+        Just(Delivery::sns(Some("n-1"), Some("2026-11-23T10:00:00.123Z"))),
+        Just(Delivery::event_bridge(Some("b-1"), None)),
     ]
 }
 
