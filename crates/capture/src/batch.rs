@@ -201,7 +201,7 @@ pub(crate) mod tests {
     const GOOD: &str = r#"{"conversation_id":"c","user_input":"q","assistant_output":"a"}"#;
     const NO_JSON: &str = "{\"user_input\": ";
     const UNKNOWN: &str = r#"{"hello":"world"}"#;
-    const REFUSED: &str = r#"{"awslogs":{"data":"H4sI"}}"#;
+    const REFUSED: &str = r#"{"eventSource":"aws:kafka","records":{}}"#;
     const INVALID: &str = r#"{"schema":"llm.capture/1","conversation_id":7,"messages":[]}"#;
 
     /// A batch of messages, each in a group of a FIFO queue.
@@ -281,6 +281,7 @@ pub(crate) mod tests {
             Outcome::Kept => "kept",
             Outcome::PutAside(reason, _) => reason.name(),
             Outcome::Failed(error) => error.code(),
+            Outcome::Skipped(_) => "skipped",
         };
         batch
             .items()

@@ -20,6 +20,12 @@ pub enum CaptureError {
     /// The event came in an envelope that this version does not unwrap: change the event source. Nothing was stored.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// The event cannot be taken out of its record: correct the source, or what puts records into it. Nothing was stored.
+    #[error("the record has no event that can be read: {problem}")]
+    Record {
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// The event is not JSON: repair the sender. The input was put aside. On a queue such a message counts as handled.
     #[error("the event cannot be read and was put aside, key: {key}")]
     Unreadable {
@@ -94,7 +100,9 @@ impl CaptureError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Source(SourceError::NotAccepted { .. }) => "Capture.SourceNotAccepted",
-            Self::Source(SourceError::BadRecord { .. }) => "Capture.BadRecord",
+            Self::Source(SourceError::BadRecord { .. }) | Self::Record { .. } => {
+                "Capture.BadRecord"
+            }
             Self::Unreadable { .. } => "Capture.BadInput",
             Self::UnknownShape(_) => "Capture.UnknownShape",
             Self::InvalidField(_) => "Capture.InvalidField",

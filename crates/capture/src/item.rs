@@ -6,19 +6,28 @@
 use std::sync::Arc;
 
 use archive::Put;
-use conversation::{AdaptError, Capture, Layout, Object, Quarantine, Sanitized};
+use conversation::{AdaptError, Capture, Delivery, Layout, Object, Quarantine, Sanitized};
 use store::Status;
 
 use crate::error::CaptureError;
-use crate::source::Record;
 
-/// What is handled or fails as one: a record of a source, and what was made of it.
+/// What is handled or fails as one, and what was made of it.
 pub(crate) struct Item {
-    record: Record,
+    arrived: Arrived,
     repaired: Sanitized,
     /// Its captures; more than one if the event is a list.
     entries: Vec<Entry>,
     verdict: Verdict,
+}
+
+/// An input as it came.
+pub(crate) struct Arrived {
+    /// Id of its record, by which the source is told that it failed.
+    pub(crate) record_id: Option<String>,
+    /// Group within which the source promises order.
+    pub(crate) group: Option<String>,
+    pub(crate) delivery: Delivery,
+    pub(crate) input: Vec<u8>,
 }
 
 /// One capture on its way.
@@ -77,6 +86,8 @@ enum Verdict {
         key: String,
     },
     Failed(CaptureError),
+    /// There is nothing to store.
+    Skipped(&'static str),
 }
 
 /// What became of an item.
@@ -88,12 +99,14 @@ pub(crate) enum Outcome<'a> {
     PutAside(&'a Reason, &'a str),
     /// The source must deliver it again.
     Failed(&'a CaptureError),
+    /// There was nothing to store, for this reason: the source may forget it.
+    Skipped(&'static str),
 }
 
 impl Item {
     /// An item whose event was `repaired` and read.
     pub(crate) fn read(
-        record: Record,
+        arrived: Arrived,
         repaired: Sanitized,
         captures: Result<Vec<Capture>, AdaptError>,
         layout: Layout,
@@ -110,7 +123,7 @@ impl Item {
             Err(error) => (Vec::new(), Verdict::Failed(error.into())),
         };
         Self {
-            record,
+            arrived,
             repaired,
             entries,
             verdict,
@@ -118,23 +131,33 @@ impl Item {
     }
 
     /// An item of which no event was made.
-    pub(crate) fn failed(record: Record, repaired: Sanitized, error: CaptureError) -> Self {
+    pub(crate) fn failed(arrived: Arrived, repaired: Sanitized, error: CaptureError) -> Self {
         Self {
-            record,
+            arrived,
             repaired,
             entries: Vec::new(),
             verdict: Verdict::Failed(error),
         }
     }
 
+    /// An item with nothing to store in it.
+    pub(crate) fn skipped(arrived: Arrived, why: &'static str) -> Self {
+        Self {
+            arrived,
+            repaired: Sanitized::default(),
+            entries: Vec::new(),
+            verdict: Verdict::Skipped(why),
+        }
+    }
+
     /// By which the source is told that the item failed; `None` where it asks for nothing like that.
     pub(crate) fn record_id(&self) -> Option<&str> {
-        self.record.id.as_deref()
+        self.arrived.record_id.as_deref()
     }
 
     /// Group within which the source promises order, if it does.
     pub(crate) fn group(&self) -> Option<&str> {
-        self.record.group.as_deref()
+        self.arrived.group.as_deref()
     }
 
     /// What had to be repaired before the item could be read.
@@ -227,10 +250,10 @@ impl Item {
             return None;
         };
         let quarantine = Quarantine {
-            delivery: &self.record.delivery,
+            delivery: &self.arrived.delivery,
             reason: reason.name(),
             message: &reason.sentence(),
-            input: &self.record.body,
+            input: &self.arrived.input,
         };
         Some(quarantine.object())
     }
@@ -254,6 +277,7 @@ impl Item {
         match &self.verdict {
             Verdict::Failed(error) => Outcome::Failed(error),
             Verdict::PutAside { reason, key } => Outcome::PutAside(reason, key),
+            Verdict::Skipped(why) => Outcome::Skipped(why),
             Verdict::Open if self.entries.iter().all(Entry::is_kept) => Outcome::Kept,
             Verdict::Open | Verdict::ToPutAside(_) => Outcome::Failed(&CaptureError::Unfinished),
         }
@@ -263,6 +287,7 @@ impl Item {
     pub(crate) fn finish(self) -> Result<Vec<Entry>, CaptureError> {
         match self.verdict {
             Verdict::Open if self.entries.iter().all(Entry::is_kept) => Ok(self.entries),
+            Verdict::Skipped(_) => Ok(Vec::new()),
             Verdict::Open | Verdict::ToPutAside(_) => Err(CaptureError::Unfinished),
             Verdict::Failed(error) => Err(error),
             Verdict::PutAside { reason, key } => Err(match reason {

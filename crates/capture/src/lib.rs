@@ -19,9 +19,11 @@ mod report;
 mod samples;
 mod source;
 mod tally;
+mod unpack;
 
 pub use config::{Config, Pooler};
 pub use error::CaptureError;
 pub use function::Function;
 pub use reply::Reply;
 pub use source::SourceError;
+pub use unpack::UnpackError;

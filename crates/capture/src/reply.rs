@@ -19,7 +19,9 @@ use summary::Summary;
 ///
 /// - To a queue, the partial batch response (AWS Lambda Developer Guide, "Using Lambda with Amazon SQS"):
 ///   `{"batchItemFailures": [{"itemIdentifier": MESSAGE_ID}]}`. What it does not list, the queue deletes.
-/// - To a topic or a bus, which read nothing, numbers: `received`, `stored`, `duplicate` and `put_aside`.
+/// - To a stream, the same response with the sequence number of the first record that failed. The stream delivers again
+///   from there on.
+/// - To a topic, a bus or a log, which read nothing, numbers: `received`, `stored`, `duplicate`, `put_aside` and `skipped`.
 /// - To a direct invocation with one event: `statusCode` 200, `status` (`stored` or `duplicate`), `tenant_id`,
 ///   `conversation_id`, `event_id`, `s3_key`, and the numbers of `messages` and `implementations`.
 /// - To a direct invocation with a list of events: `statusCode` 200 and `events`, each as above.
@@ -48,6 +50,7 @@ impl Reply {
     pub(crate) fn to(batch: Batch, now: OffsetDateTime) -> Result<Self, CaptureError> {
         Ok(Self(match batch.answer() {
             Answer::EachFailed => Body::PartialBatch(PartialBatch::each(&batch)),
+            Answer::FirstFailed => Body::PartialBatch(PartialBatch::first(&batch)),
             Answer::AllOrNothing => Body::Summary(Summary::of(batch.into_items())?),
             Answer::Event => {
                 let mut repaired = Sanitized::default();
@@ -215,6 +218,34 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_is_told_where_to_begin_again() {
+        let record = |number: usize, data: &str| serde_json::json!({"eventSource": "aws:kinesis", "kinesis": {"sequenceNumber": number.to_string(), "data": data}});
+        let good = "eyJ1c2VyX2lucHV0IjoicSJ9";
+        let records = [
+            record(1, good),
+            record(2, "e30="),
+            record(3, good),
+            record(4, "e30="),
+        ];
+        let payload = serde_json::json!({"Records": records}).to_string();
+        let batch = carried(&payload, &Status::Stored);
+        assert_eq!(
+            crate::batch::tests::outcomes(&batch),
+            "kept Capture.UnknownShape kept Capture.UnknownShape",
+            "what comes after a failure is kept at once: the stream may forget it together with that"
+        );
+        insta::assert_snapshot!(reply(&payload, &Status::Stored), @r#"
+        {
+          "batchItemFailures": [
+            {
+              "itemIdentifier": "2"
+            }
+          ]
+        }
+        "#);
+    }
+
+    #[test]
     fn a_topic_is_told_nothing_but_whether_to_deliver_again() {
         let payload = |message: &str| {
             serde_json::json!({"Records": [{"EventSource": "aws:sns", "Sns": {"MessageId": "n-1", "Message": message}}]})
@@ -226,7 +257,8 @@ mod tests {
           "received": 1,
           "stored": 1,
           "duplicate": 0,
-          "put_aside": 0
+          "put_aside": 0,
+          "skipped": 0
         }
         "#);
         insta::assert_snapshot!(reply(&payload("no JSON"), &Status::Stored), @r#"
@@ -235,7 +267,8 @@ mod tests {
           "received": 1,
           "stored": 0,
           "duplicate": 0,
-          "put_aside": 1
+          "put_aside": 1,
+          "skipped": 0
         }
         "#);
         check_error(

@@ -46,6 +46,7 @@ pub(crate) fn handled(batch: &Batch, times: Times, elapsed: Duration) {
         foreign = tally.foreign,
         quarantined = tally.quarantined,
         failed = tally.failed,
+        skipped = tally.skipped,
         sanitized = tally.sanitized,
         elapsed_ms,
         "invocation handled"
@@ -97,6 +98,7 @@ fn not_kept(item: &Item) {
     let record_id = item.record_id();
     match item.outcome() {
         Outcome::Kept => {}
+        Outcome::Skipped(why) => tracing::debug!(record_id, why, "nothing to store"),
         Outcome::PutAside(reason, key) => {
             tracing::warn!(record_id, outcome = reason.name(), key, "input put aside");
         }
@@ -119,6 +121,7 @@ fn metrics(tally: Tally, times: Times) -> Metrics {
     metrics.count("Foreign", tally.foreign);
     metrics.count("Quarantined", tally.quarantined);
     metrics.count("Failed", tally.failed);
+    metrics.count("Skipped", tally.skipped);
     metrics.count("Sanitized", tally.sanitized);
     metrics.duration("S3Time", times.archive);
     metrics.duration("DatabaseTime", times.database);

@@ -40,7 +40,9 @@ macro_rules! check {
 macro_rules! refused {
     ($file:literal, $code:literal) => {
         let payload = include_str!(concat!("../../../events/", $file));
-        let refused = Batch::read(payload, "request", Layout::Turn).err().expect($file);
+        let refused = Batch::read(payload, "request", Layout::Turn)
+            .err()
+            .expect($file);
         assert_eq!(CaptureError::from(refused).code(), $code, $file);
     };
 }
@@ -73,6 +75,29 @@ fn batches_end_message_by_message() {
     );
     refused!("sqs-refused.json", "Capture.BadRecord");
     refused!("sqs-fifo-refused.json", "Capture.BadRecord");
+}
+
+#[test]
+fn streams_end_record_by_record() {
+    check!("kinesis.json", "kept kept", messages: 4, implementations: 0);
+    check!(
+        "kinesis-poisoned.json", "kept not_json Capture.UnknownShape kept Capture.UnknownShape",
+        messages: 4, implementations: 0
+    );
+    check!("kinesis-refused.json", "Capture.BadRecord", messages: 0, implementations: 0);
+    check!("dynamodb.json", "kept kept skipped", messages: 4, implementations: 0);
+    check!(
+        "dynamodb-poisoned.json", "kept not_json Capture.UnknownShape kept", messages: 4, implementations: 0
+    );
+    check!("dynamodb-refused.json", "Capture.BadRecord", messages: 0, implementations: 0);
+}
+
+#[test]
+fn logs_end_line_by_line() {
+    check!("logs.json", "kept kept", messages: 4, implementations: 0);
+    check!("logs-poisoned.json", "skipped kept not_json", messages: 2, implementations: 0);
+    check!("logs-refused.json", "kept Capture.UnknownShape", messages: 2, implementations: 0);
+    check!("logs-control.json", "skipped", messages: 0, implementations: 0);
 }
 
 #[test]

@@ -6,16 +6,19 @@
 //! A payload is unwrapped into records, each of which its source delivers again by itself. What is in a record may be
 //! wrapped once more, by a source that forwards into another: see [`envelope`].
 
+mod dynamodb;
 pub(crate) mod envelope;
+mod logs;
 mod sns;
 mod sqs;
+mod streams;
 
 use std::fmt;
 
 use conversation::{Delivery, Raw, Source};
 
 /// What [`SourceError`] says is accepted.
-const ACCEPTED: &str = "direct invocation, Amazon SQS, Amazon SNS and Amazon EventBridge, the latter two also through a queue";
+const ACCEPTED: &str = "direct invocation, Amazon SQS, Amazon SNS and Amazon EventBridge (by themselves or through a queue), Amazon Kinesis Data Streams, Amazon DynamoDB Streams and Amazon CloudWatch Logs";
 
 /// The payload of one invocation.
 #[derive(Debug)]
@@ -43,6 +46,8 @@ pub(crate) enum Answer {
     Event,
     /// The ids of all records that failed; it forgets the others.
     EachFailed,
+    /// The id of the first record that failed, from which on it delivers again.
+    FirstFailed,
     /// Success or an error, and nothing else: nobody reads more.
     AllOrNothing,
 }
@@ -55,19 +60,39 @@ pub(crate) struct Record {
     pub(crate) group: Option<String>,
     /// What the source knows about it.
     pub(crate) delivery: Delivery,
-    /// The event as it was sent, or an envelope with the event in it.
-    pub(crate) body: Vec<u8>,
+    pub(crate) content: Content,
 }
 
-/// Shows ids and the size, never the body.
+/// What is in a record.
+pub(crate) enum Content {
+    /// The event as it was sent, or an envelope with the event in it.
+    Event(Vec<u8>),
+    /// Nothing that anybody could have meant to be stored; why.
+    Nothing(&'static str),
+    /// What cannot be taken out of the record; why.
+    Unreadable(&'static str),
+}
+
+/// Shows ids, never what was said.
 impl fmt::Debug for Record {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Record")
             .field("id", &self.id)
             .field("group", &self.group)
-            .field("bytes", &self.body.len())
+            .field("content", &self.content)
             .finish_non_exhaustive()
+    }
+}
+
+/// Shows the size, never what was said.
+impl fmt::Debug for Content {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Event(event) => write!(formatter, "Event({} bytes)", event.len()),
+            Self::Nothing(why) => write!(formatter, "Nothing({why})"),
+            Self::Unreadable(why) => write!(formatter, "Unreadable({why})"),
+        }
     }
 }
 
@@ -100,6 +125,9 @@ pub(crate) fn unwrap(payload: &Raw<'_>, request_id: &str) -> Result<Payload, Sou
     match origin {
         Origin::Sqs(records) => sqs::records(records),
         Origin::Sns(records) => sns::records(records),
+        Origin::Kinesis(records) => streams::kinesis(records),
+        Origin::DynamoDb(records) => streams::dynamodb(records),
+        Origin::Logs => logs::records(payload),
         Origin::Notification => Ok(whole(Source::Sns, payload, request_id)),
         Origin::EventBridge => Ok(whole(Source::EventBridge, payload, request_id)),
         Origin::Other(source_name) => Err(SourceError::NotAccepted { source_name }),
@@ -116,7 +144,7 @@ fn whole(source: Source, payload: &Raw<'_>, request_id: &str) -> Records {
             id: None,
             group: None,
             delivery: Delivery::direct(Some(request_id)),
-            body: payload.text().as_bytes().to_vec(),
+            content: Content::Event(payload.text().into()),
         }],
     }
 }
@@ -125,6 +153,9 @@ fn whole(source: Source, payload: &Raw<'_>, request_id: &str) -> Records {
 enum Origin<'a> {
     Sqs(&'a [Raw<'a>]),
     Sns(&'a [Raw<'a>]),
+    Kinesis(&'a [Raw<'a>]),
+    DynamoDb(&'a [Raw<'a>]),
+    Logs,
     /// A message of an SNS topic as a queue receives it.
     Notification,
     EventBridge,
@@ -146,6 +177,8 @@ impl<'a> Origin<'a> {
             return Some(match record_source(records.first()?)? {
                 sqs::NAME => Self::Sqs(records),
                 sns::NAME => Self::Sns(records),
+                streams::KINESIS => Self::Kinesis(records),
+                streams::DYNAMODB => Self::DynamoDb(records),
                 other => Self::Other(other),
             });
         }
@@ -153,7 +186,7 @@ impl<'a> Origin<'a> {
         Some(if has("detail-type") && has("detail") {
             Self::EventBridge
         } else if has("awslogs") {
-            Self::Other("Amazon CloudWatch Logs")
+            Self::Logs
         } else if has("deliveryStreamArn") {
             Self::Other("Amazon Data Firehose")
         } else if has("requestContext") {
@@ -179,8 +212,8 @@ fn record_source(record: &Raw<'_>) -> Option<&'static str> {
     Some(match name.as_str() {
         "aws:sqs" => sqs::NAME,
         "aws:sns" => sns::NAME,
-        "aws:kinesis" => "Amazon Kinesis Data Streams",
-        "aws:dynamodb" => "Amazon DynamoDB Streams",
+        "aws:kinesis" => streams::KINESIS,
+        "aws:dynamodb" => streams::DYNAMODB,
         "aws:s3" => "Amazon S3",
         "aws:kafka" | "SelfManagedKafka" => "Apache Kafka",
         "aws:mq" | "aws:rmq" => "Amazon MQ",
@@ -263,14 +296,6 @@ mod tests {
     #[test]
     fn every_other_source_is_refused_by_name() {
         check_refused(
-            r#"{"Records":[{"eventSource":"aws:kinesis","kinesis":{"data":"e30="}}]}"#,
-            "Amazon Kinesis Data Streams",
-        );
-        check_refused(
-            r#"{"Records":[{"eventSource":"aws:dynamodb","dynamodb":{}}]}"#,
-            "Amazon DynamoDB Streams",
-        );
-        check_refused(
             r#"{"Records":[{"eventSource":"aws:s3","s3":{"bucket":{"name":"b"}}}]}"#,
             "Amazon S3",
         );
@@ -278,7 +303,6 @@ mod tests {
             r#"{"Records":[{"eventSource":"aws:new","x":1}]}"#,
             "an AWS service that this version does not know",
         );
-        check_refused(r#"{"awslogs":{"data":"H4sI"}}"#, "Amazon CloudWatch Logs");
         check_refused(
             r#"{"invocationId":"i","deliveryStreamArn":"arn:aws:firehose:r:0:deliverystream/d","records":[{"data":"e30="}]}"#,
             "Amazon Data Firehose",
@@ -323,6 +347,8 @@ mod tests {
         for forwarded in [
             r#"{"Records":[{"messageId":"m","eventSource":"aws:sqs","body":"{}"}]}"#,
             r#"{"Records":[{"EventSource":"aws:sns","Sns":{"Message":"{}"}}]}"#,
+            r#"{"Records":[{"eventSource":"aws:kinesis","kinesis":{"sequenceNumber":"1","data":"e30="}}]}"#,
+            r#"{"Records":[{"eventSource":"aws:dynamodb","dynamodb":{"SequenceNumber":"1"}}]}"#,
         ] {
             assert!(matches!(read(forwarded), Ok(Payload::Records(_))));
             assert!(matches!(
@@ -362,7 +388,9 @@ mod tests {
             let [record] = records.as_slice() else {
                 panic!("{records:?}")
             };
-            assert_eq!(record.body, payload.as_bytes());
+            assert!(
+                matches!(&record.content, Content::Event(event) if event == payload.as_bytes())
+            );
         }
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Tally {
     pub(crate) quarantined: u64,
     /// Items that their source must deliver again.
     pub(crate) failed: u64,
+    /// Items with nothing to store in them.
+    pub(crate) skipped: u64,
     /// Items in which characters had to be replaced.
     pub(crate) sanitized: u64,
 }
@@ -48,6 +50,7 @@ impl Tally {
                     }
                 }
                 Outcome::Failed(_) => tally.failed += 1,
+                Outcome::Skipped(_) => tally.skipped += 1,
             }
         }
         tally
@@ -100,6 +103,7 @@ mod tests {
             foreign: 1,
             quarantined: 3,
             failed: 1,
+            skipped: 0,
             sanitized: 1,
         };
         assert_eq!(Tally::of(batch.items()), expected);

@@ -16,6 +16,12 @@ pub enum Source {
     Sns,
     /// An Amazon EventBridge bus, be it through a queue.
     EventBridge,
+    /// An Amazon Kinesis data stream.
+    Kinesis,
+    /// The stream of an Amazon DynamoDB table.
+    DynamoDb,
+    /// A log group of Amazon CloudWatch Logs.
+    Logs,
 }
 
 impl Source {
@@ -26,6 +32,9 @@ impl Source {
             Self::Sqs => "sqs",
             Self::Sns => "sns",
             Self::EventBridge => "eventbridge",
+            Self::Kinesis => "kinesis",
+            Self::DynamoDb => "dynamodb",
+            Self::Logs => "logs",
         }
     }
 
@@ -33,7 +42,7 @@ impl Source {
     pub(crate) fn names_what_was_published(self) -> bool {
         match self {
             Self::Sns | Self::EventBridge => true,
-            Self::Direct | Self::Sqs => false,
+            Self::Direct | Self::Sqs | Self::Kinesis | Self::DynamoDb | Self::Logs => false,
         }
     }
 }
@@ -90,6 +99,24 @@ impl Delivery {
     /// One EventBridge event: its `id` and its `time`, which are the same for every target, every try and a replay.
     pub fn event_bridge(id: Option<&str>, time: Option<&str>) -> Self {
         Self::published(Source::EventBridge, id, time)
+    }
+
+    /// One record of a stream: its `eventID`, and when the stream took it, in seconds since 1970, as it is written.
+    pub fn stream(source: Source, event_id: Option<&str>, arrival: Option<&str>) -> Self {
+        Self {
+            source,
+            id: given(event_id),
+            time: arrival.and_then(instant::parse_unix_seconds),
+        }
+    }
+
+    /// One event of a log: its `id`, and its `timestamp` in milliseconds since 1970, as it is written.
+    pub fn log_event(id: Option<&str>, timestamp: Option<&str>) -> Self {
+        Self {
+            source: Source::Logs,
+            id: given(id),
+            time: timestamp.and_then(instant::parse_unix_millis),
+        }
     }
 
     fn published(source: Source, id: Option<&str>, time: Option<&str>) -> Self {

@@ -27,6 +27,12 @@ pub(crate) fn parse_unix_millis(text: &str) -> Option<OffsetDateTime> {
     in_range(OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?)
 }
 
+/// Seconds since 1970 with a fraction, as AWS gives the times of streams; to the millisecond.
+pub(crate) fn parse_unix_seconds(text: &str) -> Option<OffsetDateTime> {
+    let seconds: f64 = text.parse().ok()?;
+    parse_unix_millis(&format!("{:.0}", seconds * 1000.0))
+}
+
 /// `2026-11-23T10:00:00.123Z`: as many digits of a second as it has.
 pub(crate) fn rfc3339(instant: OffsetDateTime) -> String {
     let mut text = format!("{}T{}", date(instant), clock(instant));
@@ -118,6 +124,24 @@ mod tests {
             parse_naive("2026-11-23 10:00:00").map(naive).as_deref(),
             Some("2026-11-23T10:00:00")
         );
+    }
+
+    #[test]
+    fn streams_times_are_seconds() {
+        for (text, expected) in [
+            ("1545084650.987", Some("2018-12-17T22:10:50.987Z")),
+            ("1545084650", Some("2018-12-17T22:10:50Z")),
+            ("1.545084650987E9", Some("2018-12-17T22:10:50.987Z")),
+            ("NaN", None),
+            ("1e300", None),
+            ("soon", None),
+        ] {
+            assert_eq!(
+                parse_unix_seconds(text).map(rfc3339).as_deref(),
+                expected,
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -21,12 +21,16 @@ struct FailedRecord {
 impl PartialBatch {
     /// All records that failed, in the order of the batch.
     pub(super) fn each(batch: &Batch) -> Self {
-        let failed = batch
-            .items()
-            .iter()
-            .filter(|item| matches!(item.outcome(), Outcome::Failed(_)));
-        let batch_item_failures = failed
-            .filter_map(Item::record_id)
+        Self::of(failed(batch))
+    }
+
+    /// The first record that failed: a stream delivers it and all that comes after it again.
+    pub(super) fn first(batch: &Batch) -> Self {
+        Self::of(failed(batch).take(1))
+    }
+
+    fn of<'a>(ids: impl Iterator<Item = &'a str>) -> Self {
+        let batch_item_failures = ids
             .map(|id| FailedRecord {
                 item_identifier: id.to_owned(),
             })
@@ -35,4 +39,12 @@ impl PartialBatch {
             batch_item_failures,
         }
     }
+}
+
+fn failed(batch: &Batch) -> impl Iterator<Item = &str> {
+    let failed = batch
+        .items()
+        .iter()
+        .filter(|item| matches!(item.outcome(), Outcome::Failed(_)));
+    failed.filter_map(Item::record_id)
 }

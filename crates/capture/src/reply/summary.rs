@@ -15,6 +15,7 @@ pub(super) struct Summary {
     stored: u64,
     duplicate: u64,
     put_aside: u64,
+    skipped: u64,
 }
 
 impl Summary {
@@ -33,6 +34,7 @@ impl Summary {
             stored: tally.stored,
             duplicate: tally.duplicate,
             put_aside: tally.quarantined,
+            skipped: tally.skipped,
         })
     }
 }

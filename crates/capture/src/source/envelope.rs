@@ -32,10 +32,11 @@ pub(crate) fn open(event: &Raw<'_>) -> Result<Option<Inner>, SourceError> {
             let delivery = Delivery::event_bridge(text("id").as_deref(), text("time").as_deref());
             (detail.text().to_owned(), delivery)
         }),
-        Origin::Sqs(_) => return refused("Amazon SQS within another envelope"),
-        Origin::Sns(_) => {
-            return refused("a function's invocation by Amazon SNS within another envelope");
-        }
+        Origin::Sqs(_)
+        | Origin::Sns(_)
+        | Origin::Kinesis(_)
+        | Origin::DynamoDb(_)
+        | Origin::Logs => return refused("a source that has invoked another function before"),
         Origin::Other(source_name) => return refused(source_name),
     };
     match inner {

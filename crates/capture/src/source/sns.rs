@@ -2,7 +2,7 @@
 
 use conversation::{Delivery, Raw, Source};
 
-use super::{Answer, Record, Records, SourceError, read_records, string};
+use super::{Answer, Content, Record, Records, SourceError, read_records, string};
 
 pub(super) const NAME: &str = "Amazon SNS";
 
@@ -15,7 +15,7 @@ pub(super) fn records(records: &[Raw<'_>]) -> Result<Records, SourceError> {
             id: None,
             group: None,
             delivery,
-            body: body.into_bytes(),
+            content: Content::Event(body.into_bytes()),
         })
     })?;
     Ok(Records {
@@ -36,6 +36,7 @@ pub(super) fn message(notification: &Raw<'_>) -> Option<(String, Delivery)> {
 mod tests {
     use conversation::Source;
 
+    use crate::source::Content;
     use crate::source::tests::{check_bad_record, records_of};
 
     #[test]
@@ -49,7 +50,9 @@ mod tests {
             panic!("{records:?}")
         };
         assert_eq!((&record.id, &record.group), (&None, &None));
-        assert_eq!(record.body, br#"{"user_input":"q"}"#);
+        assert!(
+            matches!(&record.content, Content::Event(event) if event == br#"{"user_input":"q"}"#)
+        );
         assert_eq!(record.delivery.source, Source::Sns);
         assert_eq!(record.delivery.id.as_deref(), Some("n-1"));
         assert_eq!(

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use conversation::{Delivery, Raw, Source};
 
-use super::{Answer, Record, Records, SourceError, read_records, string};
+use super::{Answer, Content, Record, Records, SourceError, read_records, string};
 
 pub(super) const NAME: &str = "Amazon SQS";
 
@@ -56,13 +56,14 @@ fn message(record: &Raw<'_>) -> Option<(String, Record)> {
         delivery: Delivery::sqs(&id, attribute, &body),
         group: group.map(str::to_owned),
         id: Some(id.clone()),
-        body: body.into_bytes(),
+        content: Content::Event(body.into_bytes()),
     };
     Some((id, record))
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::source::Content;
     use crate::source::tests::{check_bad_record, records_of};
 
     #[test]
@@ -77,7 +78,9 @@ mod tests {
             panic!("{records:?}")
         };
         assert_eq!(record.id.as_deref(), Some("m-1"));
-        assert_eq!(record.body, br#"{"user_input":"q"}"#);
+        assert!(
+            matches!(&record.content, Content::Event(event) if event == br#"{"user_input":"q"}"#)
+        );
         assert_eq!(record.delivery.id.as_deref(), Some("m-1"));
         assert_eq!(
             record.delivery.time.unwrap().unix_timestamp_nanos(),
