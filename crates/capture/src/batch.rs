@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use archive::Put;
-use conversation::{Document, Layout, Object, Source, sanitize};
+use conversation::{Document, Object, Source, sanitize};
 use store::Status;
 
 use crate::error::CaptureError;
-use crate::intake;
+use crate::intake::{self, Intake};
 use crate::item::{Entry, Item, Progress};
 use crate::source::{self, Answer, Payload, SourceError};
 
@@ -34,12 +34,12 @@ impl Batch {
     pub(crate) fn read(
         payload: &str,
         request_id: &str,
-        layout: Layout,
+        intake: &Intake,
     ) -> Result<Self, SourceError> {
         let clean = sanitize::clean(payload.as_bytes());
         let document = Document::read(&clean);
         let unwrapped = match &document {
-            Ok(document) => source::unwrap(document.root(), request_id)?,
+            Ok(document) => source::unwrap(document.root(), request_id, &intake.http)?,
             Err(_) => Payload::Direct,
         };
         let mut batch = match unwrapped {
@@ -51,18 +51,20 @@ impl Batch {
                     clean.sanitized(),
                     document,
                     request_id,
-                    layout,
+                    intake.layout,
                 )],
             },
-            Payload::Records(records) => Self {
-                source: records.word,
-                answer: records.answer,
-                items: records
-                    .records
-                    .into_iter()
-                    .map(|record| intake::record(record, layout))
-                    .collect(),
-            },
+            Payload::Records(records) => {
+                let mut items = Vec::with_capacity(records.records.len());
+                for record in records.records {
+                    intake::record(record, intake, &mut items);
+                }
+                Self {
+                    source: records.word,
+                    answer: records.answer,
+                    items,
+                }
+            }
         };
         batch.hold_groups_back();
         Ok(batch)
@@ -218,7 +220,7 @@ pub(crate) mod tests {
             })
             .collect();
         let payload = serde_json::json!({"Records": records}).to_string();
-        Batch::read(&payload, "request", Layout::Turn).unwrap()
+        Batch::read(&payload, "request", &Intake::default()).unwrap()
     }
 
     pub(crate) const STORED: fn() -> Result<Put, CaptureError> =
@@ -412,7 +414,7 @@ pub(crate) mod tests {
     fn a_refused_event_of_a_list_puts_the_whole_input_aside_and_the_others_are_kept() {
         let payload = r#"[{"event_id":"e-1","conversation_id":"c","user_input":"q"},
             {"event_id":"e-2","conversation_id":"d","user_input":"r"}]"#;
-        let mut batch = Batch::read(payload, "request", Layout::Turn).unwrap();
+        let mut batch = Batch::read(payload, "request", &Intake::default()).unwrap();
         let status = |at: Position| {
             Ok(if at.entry == 1 {
                 Status::Foreign

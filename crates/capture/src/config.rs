@@ -9,6 +9,9 @@ use startup::environment::{self, Environment};
 use startup::https::HttpsRoots;
 use store::Ownership;
 
+use crate::intake::Intake;
+use crate::source::Http;
+
 /// Project name of the original, from which the secret's name is made where neither is set.
 const DEFAULT_PROJECT: &str = "ial";
 const DEFAULT_CONNECT_BUDGET: Duration = Duration::from_secs(8);
@@ -31,8 +34,8 @@ pub struct Config {
     pub pooler: Pooler,
     /// Bucket of the archive.
     pub bucket: String,
-    /// Keys and bodies of the archive.
-    pub layout: Layout,
+    /// What is taken, and how it is archived.
+    pub intake: Intake,
     /// What happens to an event of another user.
     pub ownership: Ownership,
     /// Time that a connect may take, within the invocation's own.
@@ -74,9 +77,7 @@ impl Config {
                 Pooler::None,
             ),
             bucket: reader.required(&environment::CONVERSATIONS_BUCKET),
-            layout: reader
-                .with(&environment::S3_LAYOUT, Layout::parse)
-                .unwrap_or_default(),
+            intake: intake(&mut reader),
             ownership: reader.choice(
                 &environment::OWNERSHIP,
                 &[
@@ -95,6 +96,23 @@ impl Config {
             https_roots: HttpsRoots::of_function(&mut reader),
         };
         reader.finish(config)
+    }
+}
+
+fn intake(reader: &mut Reader<'_>) -> Intake {
+    Intake {
+        layout: reader
+            .with(&environment::S3_LAYOUT, Layout::parse)
+            .unwrap_or_default(),
+        http: Http {
+            is_open: reader.choice(
+                &environment::HTTP_AUTHORIZER,
+                &[("required", false), ("none", true)],
+                false,
+            ),
+            user: reader.optional(&environment::HTTP_USER),
+            tenant: reader.optional(&environment::HTTP_TENANT),
+        },
     }
 }
 
@@ -125,7 +143,8 @@ mod tests {
             (None, None, None)
         );
         assert_eq!(config.pooler, Pooler::None);
-        assert_eq!(config.layout, Layout::Turn);
+        assert_eq!(config.intake.layout, Layout::Turn);
+        assert_eq!(config.intake.http, Http::default());
         assert_eq!(config.ownership, Ownership::Enforce);
         assert_eq!(config.connect_budget, Duration::from_secs(8));
     }
@@ -165,6 +184,7 @@ mod tests {
             ("DB_POOLER", "session"),
             ("DB_CA_BUNDLE", "/nonexistent/roots.pem"),
             ("S3_LAYOUT", "flat"),
+            ("HTTP_AUTHORIZER", "optional"),
             ("DURABILITY", "s3"),
             ("OWNERSHIP", "none"),
             ("REDACTION", "mask"),
@@ -180,6 +200,7 @@ mod tests {
         `DB_POOLER`: `session` is not accepted, accepted: `none` or `transaction`
         `CONVERSATIONS_BUCKET`: is not set, accepted: a bucket name
         `S3_LAYOUT`: `flat` is not accepted, accepted: `turn` or `legacy`
+        `HTTP_AUTHORIZER`: `optional` is not accepted, accepted: `required` or `none`
         `OWNERSHIP`: `none` is not accepted, accepted: `enforce` or `record`
         `CONNECT_BUDGET_SECONDS`: `0` is not accepted, accepted: a number from 1 to 900
         "#);

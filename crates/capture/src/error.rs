@@ -9,7 +9,7 @@ use conversation::AdaptError;
 use lambda_runtime::Diagnostic;
 use store::{StoreError, Unstorable};
 
-use crate::source::SourceError;
+use crate::source::{RequestError, SourceError};
 
 /// An event was not kept. A direct invocation fails with it; a queue delivers the message again.
 ///
@@ -26,6 +26,9 @@ pub enum CaptureError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// The request is not accepted: see the variants. Nothing was stored.
+    #[error("the request is not accepted")]
+    Request(#[from] RequestError),
     /// The event is not JSON: repair the sender. The input was put aside. On a queue such a message counts as handled.
     #[error("the event cannot be read and was put aside, key: {key}")]
     Unreadable {
@@ -103,6 +106,9 @@ impl CaptureError {
             Self::Source(SourceError::BadRecord { .. }) | Self::Record { .. } => {
                 "Capture.BadRecord"
             }
+            Self::Request(RequestError::NoUser) => "Capture.Unidentified",
+            Self::Request(RequestError::NoTenant | RequestError::OtherTenant) => "Capture.Tenant",
+            Self::Request(_) => "Capture.BadRequest",
             Self::Unreadable { .. } => "Capture.BadInput",
             Self::UnknownShape(_) => "Capture.UnknownShape",
             Self::InvalidField(_) => "Capture.InvalidField",

@@ -91,7 +91,7 @@ impl Function {
         let started = Instant::now();
         let LambdaEvent { payload, context } = event;
         let deadline = startup::deadline::of(&context);
-        let mut batch = Batch::read(payload.get(), &context.request_id, self.config.layout)
+        let mut batch = Batch::read(payload.get(), &context.request_id, &self.config.intake)
             .map_err(CaptureError::Source)
             .inspect_err(report::unread)?;
         let times = self.capture(&mut batch, deadline).await;

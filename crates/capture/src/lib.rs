@@ -24,6 +24,7 @@ mod unpack;
 pub use config::{Config, Pooler};
 pub use error::CaptureError;
 pub use function::Function;
+pub use intake::Intake;
 pub use reply::Reply;
-pub use source::SourceError;
+pub use source::{Http, RequestError, SourceError};
 pub use unpack::UnpackError;

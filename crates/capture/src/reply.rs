@@ -1,5 +1,6 @@
 //! What the source is answered.
 
+mod http;
 mod kept;
 mod partial;
 mod summary;
@@ -11,6 +12,7 @@ use time::OffsetDateTime;
 use crate::batch::Batch;
 use crate::error::CaptureError;
 use crate::source::Answer;
+use http::Response;
 use kept::Kept;
 use partial::PartialBatch;
 use summary::Summary;
@@ -22,6 +24,9 @@ use summary::Summary;
 /// - To a stream, the same response with the sequence number of the first record that failed. The stream delivers again
 ///   from there on.
 /// - To a topic, a bus or a log, which read nothing, numbers: `received`, `stored`, `duplicate`, `put_aside` and `skipped`.
+/// - To an HTTP request, a response. Its status is 200, or 4xx for what the sender must correct, or 503 for what may be
+///   sent again as it is; its body is what a direct sender would be told. A list of events has the status of the one that fared
+///   worst, and in `events` what became of each.
 /// - To a direct invocation with one event: `statusCode` 200, `status` (`stored` or `duplicate`), `tenant_id`,
 ///   `conversation_id`, `event_id`, `s3_key`, and the numbers of `messages` and `implementations`.
 /// - To a direct invocation with a list of events: `statusCode` 200 and `events`, each as above.
@@ -39,6 +44,7 @@ pub struct Reply(Body);
 enum Body {
     PartialBatch(PartialBatch),
     Summary(Summary),
+    Response(Response),
     Kept(Kept),
 }
 
@@ -51,6 +57,10 @@ impl Reply {
         Ok(Self(match batch.answer() {
             Answer::EachFailed => Body::PartialBatch(PartialBatch::each(&batch)),
             Answer::FirstFailed => Body::PartialBatch(PartialBatch::first(&batch)),
+            Answer::Request => match Response::of(batch.into_items(), now) {
+                Ok(response) => Body::Response(response),
+                Err(_) => return Err(CaptureError::Unfinished),
+            },
             Answer::AllOrNothing => Body::Summary(Summary::of(batch.into_items())?),
             Answer::Event => {
                 let mut repaired = Sanitized::default();
@@ -70,7 +80,7 @@ impl Reply {
 mod tests {
     use super::*;
     use crate::batch::tests::{STORED, carry};
-    use conversation::Layout;
+    use crate::intake::Intake;
     use store::Status;
 
     const CANONICAL: &str = r#"{"schema":"llm.capture/1","event_id":"e-1","conversation_id":"c-1",
@@ -80,7 +90,7 @@ mod tests {
         r#"{"conversation_id":"c-1","user_id":"u","user_input":"q","assistant_output":"a"}"#;
 
     fn carried(payload: &str, status: &Status) -> Batch {
-        let mut batch = Batch::read(payload, "request-1", Layout::Turn).unwrap();
+        let mut batch = Batch::read(payload, "request-1", &Intake::default()).unwrap();
         carry(&mut batch, |_| STORED(), |_| Ok(status.clone()));
         batch
     }

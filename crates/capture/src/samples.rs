@@ -1,16 +1,16 @@
 //! The sample events of `events/` end as the page beside them says.
 
-use conversation::Layout;
 use store::Status;
 
 use crate::batch::Batch;
 use crate::batch::tests::{STORED, carry, outcomes};
 use crate::error::CaptureError;
+use crate::intake::Intake;
 
 macro_rules! check {
     ($file:literal, $outcomes:literal, messages: $messages:literal, implementations: $implementations:literal) => {
         let payload = include_str!(concat!("../../../events/", $file));
-        let mut batch = Batch::read(payload, "request", Layout::Turn).unwrap();
+        let mut batch = Batch::read(payload, "request", &Intake::default()).unwrap();
         carry(&mut batch, |_| STORED(), |_| Ok(Status::Stored));
         assert_eq!(outcomes(&batch), $outcomes, $file);
         let captures = || {
@@ -40,7 +40,7 @@ macro_rules! check {
 macro_rules! refused {
     ($file:literal, $code:literal) => {
         let payload = include_str!(concat!("../../../events/", $file));
-        let refused = Batch::read(payload, "request", Layout::Turn)
+        let refused = Batch::read(payload, "request", &Intake::default())
             .err()
             .expect($file);
         assert_eq!(CaptureError::from(refused).code(), $code, $file);
@@ -98,6 +98,21 @@ fn logs_end_line_by_line() {
     check!("logs-poisoned.json", "skipped kept not_json", messages: 2, implementations: 0);
     check!("logs-refused.json", "kept Capture.UnknownShape", messages: 2, implementations: 0);
     check!("logs-control.json", "skipped", messages: 0, implementations: 0);
+}
+
+#[test]
+fn requests_end_event_by_event() {
+    check!("function-url.json", "kept", messages: 2, implementations: 0);
+    check!("function-url-poisoned.json", "kept not_json kept", messages: 4, implementations: 0);
+    check!("function-url-refused.json", "Capture.Unidentified", messages: 0, implementations: 0);
+    check!("http-api.json", "kept", messages: 2, implementations: 0);
+    check!("http-api-foreign.json", "kept", messages: 2, implementations: 0);
+    check!("http-api-conflict.json", "kept", messages: 2, implementations: 0);
+    check!("http-api-poisoned.json", "kept Capture.UnknownShape kept", messages: 4, implementations: 0);
+    check!("http-api-refused.json", "not_json", messages: 0, implementations: 0);
+    check!("rest-api.json", "kept", messages: 2, implementations: 0);
+    check!("rest-api-poisoned.json", "kept", messages: 2, implementations: 0);
+    check!("rest-api-refused.json", "Capture.BadRequest", messages: 0, implementations: 0);
 }
 
 #[test]

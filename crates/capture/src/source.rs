@@ -8,6 +8,7 @@
 
 mod dynamodb;
 pub(crate) mod envelope;
+mod http;
 mod logs;
 mod sns;
 mod sqs;
@@ -15,10 +16,12 @@ mod streams;
 
 use std::fmt;
 
-use conversation::{Delivery, Raw, Source};
+use conversation::{Caller, Delivery, Raw, Source};
+
+pub use http::{Http, RequestError};
 
 /// What [`SourceError`] says is accepted.
-const ACCEPTED: &str = "direct invocation, Amazon SQS, Amazon SNS and Amazon EventBridge (by themselves or through a queue), Amazon Kinesis Data Streams, Amazon DynamoDB Streams and Amazon CloudWatch Logs";
+const ACCEPTED: &str = "direct invocation, Amazon SQS, Amazon SNS and Amazon EventBridge (by themselves or through a queue), Amazon Kinesis Data Streams, Amazon DynamoDB Streams, Amazon CloudWatch Logs, function URLs and Amazon API Gateway";
 
 /// The payload of one invocation.
 #[derive(Debug)]
@@ -50,6 +53,8 @@ pub(crate) enum Answer {
     FirstFailed,
     /// Success or an error, and nothing else: nobody reads more.
     AllOrNothing,
+    /// The response to a request.
+    Request,
 }
 
 /// The unit that a source delivers again.
@@ -71,6 +76,10 @@ pub(crate) enum Content {
     Nothing(&'static str),
     /// What cannot be taken out of the record; why.
     Unreadable(&'static str),
+    /// The body of a request, and who sends it; nobody in particular, if an operator takes requests at their word.
+    Request(Vec<u8>, Option<Caller>),
+    /// A request that cannot be what it is meant to be.
+    Refused(RequestError),
 }
 
 /// Shows ids, never what was said.
@@ -92,6 +101,8 @@ impl fmt::Debug for Content {
             Self::Event(event) => write!(formatter, "Event({} bytes)", event.len()),
             Self::Nothing(why) => write!(formatter, "Nothing({why})"),
             Self::Unreadable(why) => write!(formatter, "Unreadable({why})"),
+            Self::Request(body, _) => write!(formatter, "Request({} bytes)", body.len()),
+            Self::Refused(why) => write!(formatter, "Refused({why:?})"),
         }
     }
 }
@@ -118,7 +129,11 @@ pub enum SourceError {
 }
 
 /// Tells what the payload of an invocation is.
-pub(crate) fn unwrap(payload: &Raw<'_>, request_id: &str) -> Result<Payload, SourceError> {
+pub(crate) fn unwrap(
+    payload: &Raw<'_>,
+    request_id: &str,
+    http: &Http,
+) -> Result<Payload, SourceError> {
     let Some(origin) = Origin::of(payload) else {
         return Ok(Payload::Direct);
     };
@@ -128,6 +143,7 @@ pub(crate) fn unwrap(payload: &Raw<'_>, request_id: &str) -> Result<Payload, Sou
         Origin::Kinesis(records) => streams::kinesis(records),
         Origin::DynamoDb(records) => streams::dynamodb(records),
         Origin::Logs => logs::records(payload),
+        Origin::Http => Ok(http::records(payload, http)),
         Origin::Notification => Ok(whole(Source::Sns, payload, request_id)),
         Origin::EventBridge => Ok(whole(Source::EventBridge, payload, request_id)),
         Origin::Other(source_name) => Err(SourceError::NotAccepted { source_name }),
@@ -156,6 +172,7 @@ enum Origin<'a> {
     Kinesis(&'a [Raw<'a>]),
     DynamoDb(&'a [Raw<'a>]),
     Logs,
+    Http,
     /// A message of an SNS topic as a queue receives it.
     Notification,
     EventBridge,
@@ -189,8 +206,12 @@ impl<'a> Origin<'a> {
             Self::Logs
         } else if has("deliveryStreamArn") {
             Self::Other("Amazon Data Firehose")
-        } else if has("requestContext") {
-            Self::Other("HTTP (function URL, API Gateway or load balancer)")
+        } else if let Some(context) = payload.get("requestContext") {
+            if context.get("http").is_some() || has("httpMethod") && context.get("elb").is_none() {
+                Self::Http
+            } else {
+                Self::Other("a load balancer or a WebSocket API")
+            }
         } else if string(payload, "Type").as_deref() == Some("Notification") && has("Message") {
             Self::Notification
         } else {
@@ -255,7 +276,7 @@ mod tests {
     use super::*;
 
     pub(super) fn read(payload: &str) -> Result<Payload, SourceError> {
-        unwrap(&Raw::read(payload).unwrap(), "request-1")
+        unwrap(&Raw::read(payload).unwrap(), "request-1", &Http::default())
     }
 
     pub(super) fn records_of(payload: &str) -> Vec<Record> {
@@ -307,18 +328,14 @@ mod tests {
             r#"{"invocationId":"i","deliveryStreamArn":"arn:aws:firehose:r:0:deliverystream/d","records":[{"data":"e30="}]}"#,
             "Amazon Data Firehose",
         );
-        let http = "HTTP (function URL, API Gateway or load balancer)";
-        check_refused(
-            r#"{"version":"2.0","rawPath":"/","requestContext":{"http":{"method":"POST"}},"body":"{}"}"#,
-            http,
-        );
-        check_refused(
-            r#"{"httpMethod":"POST","requestContext":{"stage":"prod"},"body":"{}"}"#,
-            http,
-        );
+        let other = "a load balancer or a WebSocket API";
         check_refused(
             r#"{"httpMethod":"POST","requestContext":{"elb":{}},"body":"{}"}"#,
-            http,
+            other,
+        );
+        check_refused(
+            r#"{"requestContext":{"connectionId":"c","eventType":"MESSAGE"},"body":"{}"}"#,
+            other,
         );
         check_refused(
             r#"{"eventSource":"aws:kafka","records":{"t-0":[]}}"#,
@@ -349,6 +366,7 @@ mod tests {
             r#"{"Records":[{"EventSource":"aws:sns","Sns":{"Message":"{}"}}]}"#,
             r#"{"Records":[{"eventSource":"aws:kinesis","kinesis":{"sequenceNumber":"1","data":"e30="}}]}"#,
             r#"{"Records":[{"eventSource":"aws:dynamodb","dynamodb":{"SequenceNumber":"1"}}]}"#,
+            r#"{"version":"2.0","requestContext":{"http":{"method":"POST"}},"body":"{}"}"#,
         ] {
             assert!(matches!(read(forwarded), Ok(Payload::Records(_))));
             assert!(matches!(

@@ -59,12 +59,12 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
-    use conversation::Layout;
     use store::Status;
 
     use super::*;
     use crate::batch::Batch;
     use crate::batch::tests::{STORED, carry};
+    use crate::intake::Intake;
 
     #[test]
     fn everything_that_came_is_counted() {
@@ -81,7 +81,7 @@ mod tests {
             serde_json::json!({"messageId": format!("m-{number}"), "body": body, "eventSource": "aws:sqs"})
         });
         let payload = serde_json::json!({"Records": records.collect::<Vec<_>>()}).to_string();
-        let mut batch = Batch::read(&payload, "request", Layout::Turn).unwrap();
+        let mut batch = Batch::read(&payload, "request", &Intake::default()).unwrap();
         carry(
             &mut batch,
             |_| STORED(),

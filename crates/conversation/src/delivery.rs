@@ -22,6 +22,8 @@ pub enum Source {
     DynamoDb,
     /// A log group of Amazon CloudWatch Logs.
     Logs,
+    /// A request to a function URL or to Amazon API Gateway.
+    Http,
 }
 
 impl Source {
@@ -35,6 +37,7 @@ impl Source {
             Self::Kinesis => "kinesis",
             Self::DynamoDb => "dynamodb",
             Self::Logs => "logs",
+            Self::Http => "http",
         }
     }
 
@@ -42,7 +45,9 @@ impl Source {
     pub(crate) fn names_what_was_published(self) -> bool {
         match self {
             Self::Sns | Self::EventBridge => true,
-            Self::Direct | Self::Sqs | Self::Kinesis | Self::DynamoDb | Self::Logs => false,
+            Self::Direct | Self::Sqs | Self::Kinesis | Self::DynamoDb | Self::Logs | Self::Http => {
+                false
+            }
         }
     }
 }
@@ -119,6 +124,22 @@ impl Delivery {
         }
     }
 
+    /// One HTTP request: its id, and when it came, in milliseconds since 1970, as it is written.
+    pub fn request(id: Option<&str>, epoch: Option<&str>) -> Self {
+        Self {
+            source: Source::Http,
+            id: given(id),
+            time: epoch.and_then(instant::parse_unix_millis),
+        }
+    }
+
+    /// One of several events that came together.
+    #[must_use]
+    pub fn numbered(mut self, ordinal: usize) -> Self {
+        self.id = self.id.map(|id| format!("{id}#{ordinal}"));
+        self
+    }
+
     fn published(source: Source, id: Option<&str>, time: Option<&str>) -> Self {
         Self {
             source,
@@ -174,6 +195,13 @@ mod tests {
                 Some("2026-11-23T10:00:00.123Z")
             );
         }
+    }
+
+    #[test]
+    fn one_of_several_is_named_by_its_number() {
+        let numbered = Delivery::direct(Some("r-1")).numbered(2);
+        assert_eq!(numbered.id.as_deref(), Some("r-1#2"));
+        assert_eq!(Delivery::direct(None).numbered(2).id, None);
     }
 
     #[test]

@@ -22,6 +22,7 @@
 //!   their own hash, so that a repeated event can be told from another one under the same id.
 
 pub mod adapt;
+mod caller;
 mod capture;
 mod content;
 mod delivery;
@@ -37,6 +38,7 @@ mod transcript;
 mod usage;
 
 pub use adapt::{AdaptError, Document};
+pub use caller::Caller;
 pub use capture::{Capture, Direction, History, Implementation, Message, Part, Shape, Trace};
 pub use content::CONTENT_MAX_BYTES;
 pub use delivery::{Delivery, Source};

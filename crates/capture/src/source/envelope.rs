@@ -36,7 +36,8 @@ pub(crate) fn open(event: &Raw<'_>) -> Result<Option<Inner>, SourceError> {
         | Origin::Sns(_)
         | Origin::Kinesis(_)
         | Origin::DynamoDb(_)
-        | Origin::Logs => return refused("a source that has invoked another function before"),
+        | Origin::Logs
+        | Origin::Http => return refused("a source that has invoked another function before"),
         Origin::Other(source_name) => return refused(source_name),
     };
     match inner {
