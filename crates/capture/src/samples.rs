@@ -101,6 +101,17 @@ fn logs_end_line_by_line() {
 }
 
 #[test]
+fn pipes_end_as_their_source_does() {
+    check!("pipes-sqs.json", "kept Capture.UnknownShape", messages: 2, implementations: 0);
+    check!(
+        "pipes-kinesis.json", "Capture.UnknownShape kept Capture.UnknownShape", messages: 2, implementations: 0
+    );
+    check!("pipes-dynamodb.json", "kept skipped", messages: 2, implementations: 0);
+    refused!("pipes-refused.json", "Capture.SourceNotAccepted");
+    refused!("firehose-refused.json", "Capture.SourceNotAccepted");
+}
+
+#[test]
 fn requests_end_event_by_event() {
     check!("function-url.json", "kept", messages: 2, implementations: 0);
     check!("function-url-poisoned.json", "kept not_json kept", messages: 4, implementations: 0);

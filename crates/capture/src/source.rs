@@ -10,6 +10,7 @@ mod dynamodb;
 pub(crate) mod envelope;
 mod http;
 mod logs;
+mod pipes;
 mod sns;
 mod sqs;
 mod streams;
@@ -21,7 +22,7 @@ use conversation::{Caller, Delivery, Raw, Source};
 pub use http::{Http, RequestError};
 
 /// What [`SourceError`] says is accepted.
-const ACCEPTED: &str = "direct invocation, Amazon SQS, Amazon SNS and Amazon EventBridge (by themselves or through a queue), Amazon Kinesis Data Streams, Amazon DynamoDB Streams, Amazon CloudWatch Logs, function URLs and Amazon API Gateway";
+const ACCEPTED: &str = "direct invocation, Amazon SQS, Amazon SNS and Amazon EventBridge (by themselves or through a queue), Amazon Kinesis Data Streams, Amazon DynamoDB Streams, Amazon CloudWatch Logs, function URLs, Amazon API Gateway, and Amazon EventBridge Pipes from a queue or a stream";
 
 /// The payload of one invocation.
 #[derive(Debug)]
@@ -144,6 +145,7 @@ pub(crate) fn unwrap(
         Origin::DynamoDb(records) => streams::dynamodb(records),
         Origin::Logs => logs::records(payload),
         Origin::Http => Ok(http::records(payload, http)),
+        Origin::Pipes(source_name, records) => pipes::records(source_name, records),
         Origin::Notification => Ok(whole(Source::Sns, payload, request_id)),
         Origin::EventBridge => Ok(whole(Source::EventBridge, payload, request_id)),
         Origin::Other(source_name) => Err(SourceError::NotAccepted { source_name }),
@@ -173,6 +175,8 @@ enum Origin<'a> {
     DynamoDb(&'a [Raw<'a>]),
     Logs,
     Http,
+    /// The records of the source that it names.
+    Pipes(&'static str, &'a [Raw<'a>]),
     /// A message of an SNS topic as a queue receives it.
     Notification,
     EventBridge,
@@ -184,8 +188,7 @@ impl<'a> Origin<'a> {
     /// valid or not.
     fn of(payload: &'a Raw<'a>) -> Option<Self> {
         if let Some(items) = payload.items() {
-            // EventBridge Pipes hands over the records of its source in a bare array.
-            return record_source(items.first()?).map(|_| Self::Other("Amazon EventBridge Pipes"));
+            return pipes::source(items).map(|source_name| Self::Pipes(source_name, items));
         }
         if is_ours(payload) {
             return None;
@@ -353,10 +356,6 @@ mod tests {
             r#"{"eventSource":"aws:docdb","events":[]}"#,
             "Amazon DocumentDB",
         );
-        check_refused(
-            r#"[{"messageId":"m","eventSource":"aws:sqs","body":"{}"},{"messageId":"n","eventSource":"aws:sqs","body":"{}"}]"#,
-            "Amazon EventBridge Pipes",
-        );
     }
 
     #[test]
@@ -367,6 +366,7 @@ mod tests {
             r#"{"Records":[{"eventSource":"aws:kinesis","kinesis":{"sequenceNumber":"1","data":"e30="}}]}"#,
             r#"{"Records":[{"eventSource":"aws:dynamodb","dynamodb":{"SequenceNumber":"1"}}]}"#,
             r#"{"version":"2.0","requestContext":{"http":{"method":"POST"}},"body":"{}"}"#,
+            r#"[{"messageId":"m","eventSource":"aws:sqs","body":"{}"}]"#,
         ] {
             assert!(matches!(read(forwarded), Ok(Payload::Records(_))));
             assert!(matches!(

@@ -37,7 +37,8 @@ pub(crate) fn open(event: &Raw<'_>) -> Result<Option<Inner>, SourceError> {
         | Origin::Kinesis(_)
         | Origin::DynamoDb(_)
         | Origin::Logs
-        | Origin::Http => return refused("a source that has invoked another function before"),
+        | Origin::Http
+        | Origin::Pipes(..) => return refused("a source that has invoked another function before"),
         Origin::Other(source_name) => return refused(source_name),
     };
     match inner {
