@@ -9,6 +9,7 @@ use conversation::AdaptError;
 use lambda_runtime::Diagnostic;
 use store::{StoreError, Unstorable};
 
+use crate::claim::ClaimError;
 use crate::source::{RequestError, SourceError};
 
 /// An event was not kept. A direct invocation fails with it; a queue delivers the message again.
@@ -29,6 +30,9 @@ pub enum CaptureError {
     /// The request is not accepted: see the variants. Nothing was stored.
     #[error("the request is not accepted")]
     Request(#[from] RequestError),
+    /// The object that an event names is not taken: see the variants. Nothing was stored.
+    #[error("the object with the event is not taken")]
+    Claim(#[from] ClaimError),
     /// The event is not JSON: repair the sender. The input was put aside. On a queue such a message counts as handled.
     #[error("the event cannot be read and was put aside, key: {key}")]
     Unreadable {
@@ -90,6 +94,9 @@ pub enum CaptureError {
         /// What was under way.
         step: &'static str,
     },
+    /// Objects of other events have filled the memory of the invocation: send the event again, or fewer of them at a time.
+    #[error("the objects of other events have left no room for that of this one")]
+    NoRoom,
     /// The event was left on its way, which is a defect of this function: send it again.
     #[error("the event was not carried to its end")]
     Unfinished,
@@ -106,6 +113,8 @@ impl CaptureError {
             Self::Source(SourceError::BadRecord { .. }) | Self::Record { .. } => {
                 "Capture.BadRecord"
             }
+            Self::Claim(ClaimError::Fetch(_)) => "Capture.ClaimUnavailable",
+            Self::Claim(_) => "Capture.ClaimRefused",
             Self::Request(RequestError::NoUser) => "Capture.Unidentified",
             Self::Request(RequestError::NoTenant | RequestError::OtherTenant) => "Capture.Tenant",
             Self::Request(_) => "Capture.BadRequest",
@@ -119,6 +128,7 @@ impl CaptureError {
             Self::Archive(_) => "Capture.ArchiveUnavailable",
             Self::Database(_) => "Capture.DatabaseUnavailable",
             Self::Late { .. } => "Capture.DeadlineReached",
+            Self::NoRoom => "Capture.NoRoom",
             Self::Unfinished => "Capture.Unfinished",
             Self::HeldBack => "Capture.HeldBack",
         }

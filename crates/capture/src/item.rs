@@ -9,7 +9,9 @@ use archive::Put;
 use conversation::{AdaptError, Capture, Delivery, Layout, Object, Quarantine, Sanitized};
 use store::Status;
 
+use crate::claim::Claim;
 use crate::error::CaptureError;
+use crate::intake::Claimed;
 
 /// What is handled or fails as one, and what was made of it.
 pub(crate) struct Item {
@@ -28,6 +30,18 @@ pub(crate) struct Arrived {
     pub(crate) group: Option<String>,
     pub(crate) delivery: Delivery,
     pub(crate) input: Vec<u8>,
+}
+
+impl Arrived {
+    /// Another input of the same record.
+    pub(crate) fn with(&self, input: Vec<u8>) -> Self {
+        Self {
+            record_id: self.record_id.clone(),
+            group: self.group.clone(),
+            delivery: self.delivery.clone(),
+            input,
+        }
+    }
 }
 
 /// One capture on its way.
@@ -88,6 +102,8 @@ enum Verdict {
     Failed(CaptureError),
     /// There is nothing to store.
     Skipped(&'static str),
+    /// An object has what is to be stored.
+    Claimed(Box<Claimed>),
 }
 
 /// What became of an item.
@@ -140,6 +156,16 @@ impl Item {
         }
     }
 
+    /// An item whose event lies in an object.
+    pub(crate) fn claimed(arrived: Arrived, repaired: Sanitized, claimed: Claimed) -> Self {
+        Self {
+            arrived,
+            repaired,
+            entries: Vec::new(),
+            verdict: Verdict::Claimed(Box::new(claimed)),
+        }
+    }
+
     /// An item with nothing to store in it.
     pub(crate) fn skipped(arrived: Arrived, why: &'static str) -> Self {
         Self {
@@ -168,6 +194,22 @@ impl Item {
     /// Its captures; none if it could not be read.
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// The object that is to be read before anything else is done.
+    pub(crate) fn claim(&self) -> Option<&Claim> {
+        match &self.verdict {
+            Verdict::Claimed(claimed) => Some(&claimed.claim),
+            _ => None,
+        }
+    }
+
+    /// Gives away what is known of the object; the item itself if none is to be read.
+    pub(crate) fn into_claimed(self) -> Result<(Arrived, Sanitized, Claimed), Box<Self>> {
+        match self.verdict {
+            Verdict::Claimed(claimed) => Ok((self.arrived, self.repaired, *claimed)),
+            verdict => Err(Box::new(Self { verdict, ..self })),
+        }
     }
 
     /// Whether nothing more is to be done for its captures.
@@ -279,7 +321,9 @@ impl Item {
             Verdict::PutAside { reason, key } => Outcome::PutAside(reason, key),
             Verdict::Skipped(why) => Outcome::Skipped(why),
             Verdict::Open if self.entries.iter().all(Entry::is_kept) => Outcome::Kept,
-            Verdict::Open | Verdict::ToPutAside(_) => Outcome::Failed(&CaptureError::Unfinished),
+            Verdict::Open | Verdict::ToPutAside(_) | Verdict::Claimed(_) => {
+                Outcome::Failed(&CaptureError::Unfinished)
+            }
         }
     }
 
@@ -288,7 +332,9 @@ impl Item {
         match self.verdict {
             Verdict::Open if self.entries.iter().all(Entry::is_kept) => Ok(self.entries),
             Verdict::Skipped(_) => Ok(Vec::new()),
-            Verdict::Open | Verdict::ToPutAside(_) => Err(CaptureError::Unfinished),
+            Verdict::Open | Verdict::ToPutAside(_) | Verdict::Claimed(_) => {
+                Err(CaptureError::Unfinished)
+            }
             Verdict::Failed(error) => Err(error),
             Verdict::PutAside { reason, key } => Err(match reason {
                 Reason::Unreadable(source) => CaptureError::Unreadable { key, source },

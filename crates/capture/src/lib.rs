@@ -8,6 +8,7 @@
 //! another, and never writes to a log what was said or by whom.
 
 mod batch;
+mod claim;
 mod config;
 mod error;
 mod function;
@@ -21,6 +22,7 @@ mod source;
 mod tally;
 mod unpack;
 
+pub use claim::ClaimError;
 pub use config::{Config, Pooler};
 pub use error::CaptureError;
 pub use function::Function;

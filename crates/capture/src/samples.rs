@@ -112,6 +112,24 @@ fn pipes_end_as_their_source_does() {
 }
 
 #[test]
+fn objects_are_waited_for() {
+    check!("s3.json", "Capture.ClaimRefused", messages: 0, implementations: 0);
+    check!("s3-lines.json", "Capture.ClaimRefused", messages: 0, implementations: 0);
+    check!("s3-refused.json", "Capture.ClaimRefused", messages: 0, implementations: 0);
+    check!(
+        "s3-sqs.json", "skipped Capture.ClaimRefused Capture.ClaimRefused skipped Capture.ClaimRefused",
+        messages: 0, implementations: 0
+    );
+    check!("s3-eventbridge.json", "Capture.ClaimRefused", messages: 0, implementations: 0);
+    check!("body-ref.json", "Capture.ClaimRefused", messages: 0, implementations: 0);
+    check!(
+        "body-ref-sqs.json", "Capture.ClaimRefused Capture.ClaimRefused Capture.ClaimRefused",
+        messages: 0, implementations: 0
+    );
+    check!("body-ref-refused.json", "Capture.ClaimRefused", messages: 0, implementations: 0);
+}
+
+#[test]
 fn requests_end_event_by_event() {
     check!("function-url.json", "kept", messages: 2, implementations: 0);
     check!("function-url-poisoned.json", "kept not_json kept", messages: 4, implementations: 0);

@@ -11,6 +11,7 @@ pub(crate) mod envelope;
 mod http;
 mod logs;
 mod pipes;
+pub(crate) mod s3;
 mod sns;
 mod sqs;
 mod streams;
@@ -22,7 +23,7 @@ use conversation::{Caller, Delivery, Raw, Source};
 pub use http::{Http, RequestError};
 
 /// What [`SourceError`] says is accepted.
-const ACCEPTED: &str = "direct invocation, Amazon SQS, Amazon SNS and Amazon EventBridge (by themselves or through a queue), Amazon Kinesis Data Streams, Amazon DynamoDB Streams, Amazon CloudWatch Logs, function URLs, Amazon API Gateway, and Amazon EventBridge Pipes from a queue or a stream";
+const ACCEPTED: &str = "direct invocation, Amazon SQS, Amazon SNS and Amazon EventBridge (by themselves or through a queue), Amazon Kinesis Data Streams, Amazon DynamoDB Streams, Amazon CloudWatch Logs, function URLs, Amazon API Gateway, Amazon EventBridge Pipes from a queue or a stream, and notifications of Amazon S3";
 
 /// The payload of one invocation.
 #[derive(Debug)]
@@ -148,6 +149,7 @@ pub(crate) fn unwrap(
         Origin::Pipes(source_name, records) => pipes::records(source_name, records),
         Origin::Notification => Ok(whole(Source::Sns, payload, request_id)),
         Origin::EventBridge => Ok(whole(Source::EventBridge, payload, request_id)),
+        Origin::S3(_) | Origin::S3Test => Ok(whole(Source::S3, payload, request_id)),
         Origin::Other(source_name) => Err(SourceError::NotAccepted { source_name }),
     }
     .map(Payload::Records)
@@ -180,6 +182,9 @@ enum Origin<'a> {
     /// A message of an SNS topic as a queue receives it.
     Notification,
     EventBridge,
+    S3(&'a [Raw<'a>]),
+    /// S3 has tried whether it may notify.
+    S3Test,
     Other(&'static str),
 }
 
@@ -199,6 +204,7 @@ impl<'a> Origin<'a> {
                 sns::NAME => Self::Sns(records),
                 streams::KINESIS => Self::Kinesis(records),
                 streams::DYNAMODB => Self::DynamoDb(records),
+                s3::NAME => Self::S3(records),
                 other => Self::Other(other),
             });
         }
@@ -217,6 +223,8 @@ impl<'a> Origin<'a> {
             }
         } else if string(payload, "Type").as_deref() == Some("Notification") && has("Message") {
             Self::Notification
+        } else if s3::is_test(payload) {
+            Self::S3Test
         } else {
             // Apache Kafka, Amazon MQ and Amazon DocumentDB name themselves at the top.
             Self::Other(record_source(payload)?)
@@ -238,7 +246,7 @@ fn record_source(record: &Raw<'_>) -> Option<&'static str> {
         "aws:sns" => sns::NAME,
         "aws:kinesis" => streams::KINESIS,
         "aws:dynamodb" => streams::DYNAMODB,
-        "aws:s3" => "Amazon S3",
+        "aws:s3" => s3::NAME,
         "aws:kafka" | "SelfManagedKafka" => "Apache Kafka",
         "aws:mq" | "aws:rmq" => "Amazon MQ",
         "aws:docdb" => "Amazon DocumentDB",
@@ -320,10 +328,6 @@ mod tests {
     #[test]
     fn every_other_source_is_refused_by_name() {
         check_refused(
-            r#"{"Records":[{"eventSource":"aws:s3","s3":{"bucket":{"name":"b"}}}]}"#,
-            "Amazon S3",
-        );
-        check_refused(
             r#"{"Records":[{"eventSource":"aws:new","x":1}]}"#,
             "an AWS service that this version does not know",
         );
@@ -401,6 +405,7 @@ mod tests {
         for payload in [
             r#"{"id":"b-1","detail-type":"turn","detail":{"user_input":"q"}}"#,
             r#"{"Type":"Notification","Message":"{}"}"#,
+            r#"{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"b"},"object":{"key":"k"}}}]}"#,
         ] {
             let records = records_of(payload);
             let [record] = records.as_slice() else {

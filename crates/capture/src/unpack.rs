@@ -3,11 +3,13 @@
 use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
+use ruzstd::decoding::StreamingDecoder;
 
 /// How large what was compressed may be: a few hundred bytes can hold gigabytes.
 pub(crate) const MAX_BYTES: usize = 32 * 1024 * 1024;
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTANDARD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// Why bytes cannot be unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +26,10 @@ pub enum UnpackError {
 pub(crate) fn unpack(packed: Vec<u8>) -> Result<Vec<u8>, UnpackError> {
     if packed.starts_with(&GZIP) {
         return read(MultiGzDecoder::new(packed.as_slice()));
+    }
+    if packed.starts_with(&ZSTANDARD) {
+        let decoder = StreamingDecoder::new(packed.as_slice());
+        return read(decoder.map_err(|_| UnpackError::Broken)?);
     }
     if packed.len() > MAX_BYTES {
         return Err(UnpackError::TooLarge);
@@ -66,6 +72,14 @@ pub(crate) mod tests {
     fn gzip_is_unpacked_all_members_of_it() {
         let two = [gzip(b"{\"a\":"), gzip(b"1}")].concat();
         assert_eq!(unpack(two).unwrap(), b"{\"a\":1}");
+    }
+
+    #[test]
+    fn zstandard_is_unpacked() {
+        // printf '{"a":1}' | zstd -c | xxd -p
+        let packed = hex::decode("28b52ffd04583900007b2261223a317d488bfc32").unwrap();
+        assert_eq!(unpack(packed.clone()).unwrap(), b"{\"a\":1}");
+        assert_eq!(unpack(packed[..6].to_vec()), Err(UnpackError::Broken));
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub enum Source {
     Logs,
     /// A request to a function URL or to Amazon API Gateway.
     Http,
+    /// An object of Amazon S3, whatever way its notification came.
+    S3,
 }
 
 impl Source {
@@ -38,6 +40,7 @@ impl Source {
             Self::DynamoDb => "dynamodb",
             Self::Logs => "logs",
             Self::Http => "http",
+            Self::S3 => "s3",
         }
     }
 
@@ -45,9 +48,13 @@ impl Source {
     pub(crate) fn names_what_was_published(self) -> bool {
         match self {
             Self::Sns | Self::EventBridge => true,
-            Self::Direct | Self::Sqs | Self::Kinesis | Self::DynamoDb | Self::Logs | Self::Http => {
-                false
-            }
+            Self::Direct
+            | Self::Sqs
+            | Self::Kinesis
+            | Self::DynamoDb
+            | Self::Logs
+            | Self::Http
+            | Self::S3 => false,
         }
     }
 }
@@ -130,6 +137,15 @@ impl Delivery {
             source: Source::Http,
             id: given(id),
             time: epoch.and_then(instant::parse_unix_millis),
+        }
+    }
+
+    /// One object: its place and version, and when it was put there, to the second: a bus tells it no better.
+    pub fn upload(id: &str, time: Option<&str>) -> Self {
+        Self {
+            source: Source::S3,
+            id: given(Some(id)),
+            time: time.and_then(instant::parse).map(instant::whole_second),
         }
     }
 

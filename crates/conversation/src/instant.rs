@@ -33,6 +33,11 @@ pub(crate) fn parse_unix_seconds(text: &str) -> Option<OffsetDateTime> {
     parse_unix_millis(&format!("{:.0}", seconds * 1000.0))
 }
 
+/// The same instant without the fraction of its second.
+pub(crate) fn whole_second(instant: OffsetDateTime) -> OffsetDateTime {
+    instant.replace_nanosecond(0).unwrap_or(instant)
+}
+
 /// `2026-11-23T10:00:00.123Z`: as many digits of a second as it has.
 pub(crate) fn rfc3339(instant: OffsetDateTime) -> String {
     let mut text = format!("{}T{}", date(instant), clock(instant));

@@ -97,6 +97,11 @@ variables! {
     REDACTION = {
         aliases: [], read_by: "capture", accepted: "`off` (this version has no redaction)", default: "`off`",
     };
+    /// Buckets whose objects may hold events: by an event's `body_ref`, or by a notification of S3.
+    CLAIM_CHECK_BUCKETS = {
+        aliases: [], read_by: "capture", accepted: "names of buckets with commas between them, not the archive's own",
+        default: "none: such events are refused",
+    };
     /// What holds for an HTTP request that no authorizer has let in: it is refused, or taken at its word as a queue's message is.
     HTTP_AUTHORIZER = {
         aliases: [], read_by: "capture", accepted: "`required` or `none`", default: "`required`",

@@ -9,12 +9,12 @@ pub(super) struct Parts {
     pub(super) repaired: Sanitized,
 }
 
-/// Takes an array or lines apart; `None` for what is one event or none.
+/// Takes an array or lines apart, in which `outer` had to be repaired before; `None` for what is one event or none.
 ///
 /// Lines are those of an input that is not JSON as a whole, if the first or the second of them is an object by itself: one
 /// broken line does not make another thing of the others.
-pub(super) fn split(input: &[u8]) -> Option<Parts> {
-    let clean = sanitize::clean(input);
+pub(super) fn split(input: &[u8], outer: Sanitized) -> Option<Parts> {
+    let clean = sanitize::clean(input).out_of(outer);
     if let Ok(document) = Document::read(&clean) {
         let items = document.root().items()?;
         return (!items.is_empty()).then(|| Parts {
@@ -30,7 +30,7 @@ pub(super) fn split(input: &[u8]) -> Option<Parts> {
     };
     (lines.len() > 1 && lines.iter().take(2).any(is_object)).then(|| Parts {
         texts: lines.into_iter().map(<[u8]>::to_vec).collect(),
-        repaired: Sanitized::default(),
+        repaired: outer,
     })
 }
 
@@ -40,7 +40,7 @@ mod tests {
 
     #[track_caller]
     fn check(input: &str, expected: &[&str]) {
-        let parts = split(input.as_bytes())
+        let parts = split(input.as_bytes(), Sanitized::default())
             .map(|parts| parts.texts)
             .unwrap_or_default();
         let parts: Vec<_> = parts

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use archive::Retry;
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::kept::Kept;
+use crate::claim::ClaimError;
 use crate::error::CaptureError;
 use crate::item::Item;
 use crate::source::RequestError;
@@ -112,6 +114,12 @@ fn status(error: &CaptureError) -> u16 {
         | CaptureError::UnknownShape(_)
         | CaptureError::InvalidField(_)
         | CaptureError::Unstorable(_) => 400,
+        CaptureError::Claim(error) => match error {
+            ClaimError::Bucket | ClaimError::Prefix => 403,
+            ClaimError::TooLarge | ClaimError::Packed(UnpackError::TooLarge) => 413,
+            ClaimError::Fetch(error) if error.retry() == Retry::Later => 503,
+            _ => 400,
+        },
         CaptureError::Foreign { .. } => 403,
         CaptureError::Conflict { .. } => 409,
         CaptureError::Erased { .. } => 410,
@@ -119,6 +127,7 @@ fn status(error: &CaptureError) -> u16 {
         CaptureError::Archive(_)
         | CaptureError::Database(_)
         | CaptureError::Late { .. }
+        | CaptureError::NoRoom
         | CaptureError::HeldBack => 503,
     }
 }

@@ -46,5 +46,9 @@ fn failed(batch: &Batch) -> impl Iterator<Item = &str> {
         .items()
         .iter()
         .filter(|item| matches!(item.outcome(), Outcome::Failed(_)));
-    failed.filter_map(Item::record_id)
+    let mut last = None;
+    // An object may have been several items of one record.
+    failed
+        .filter_map(Item::record_id)
+        .filter(move |id| last.replace(*id) != Some(*id))
 }

@@ -5,6 +5,7 @@
 
 use conversation::{Delivery, Raw};
 
+use super::s3::{self, Notice};
 use super::{Origin, SourceError, sns, string};
 
 /// How many envelopes are opened, one in the other.
@@ -12,11 +13,11 @@ pub(crate) const LAYERS: usize = 4;
 
 /// What an envelope has in it.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Inner {
-    /// The event, or one more envelope.
-    pub(crate) body: String,
-    /// What the envelope says of it.
-    pub(crate) delivery: Delivery,
+pub(crate) enum Inner {
+    /// The event, or one more envelope, and what the envelope says of it.
+    Body(String, Delivery),
+    /// What S3 tells of its objects.
+    Notices(Vec<Notice>),
 }
 
 /// Opens an envelope; `None` for what is the event itself.
@@ -25,13 +26,33 @@ pub(crate) fn open(event: &Raw<'_>) -> Result<Option<Inner>, SourceError> {
     let Some(origin) = Origin::of(event) else {
         return Ok(None);
     };
+    let bad = |problem| SourceError::BadRecord {
+        source_name: s3::NAME,
+        position: 0,
+        problem,
+    };
     let inner = match origin {
         Origin::Notification => sns::message(event),
-        Origin::EventBridge => event.get("detail").map(|detail| {
-            let text = |key| string(event, key);
-            let delivery = Delivery::event_bridge(text("id").as_deref(), text("time").as_deref());
-            (detail.text().to_owned(), delivery)
-        }),
+        Origin::S3(records) => {
+            let notices = records.iter().map(s3::notice).collect::<Option<_>>();
+            let notices = notices.ok_or_else(|| bad("it names no object"))?;
+            return Ok(Some(Inner::Notices(notices)));
+        }
+        Origin::S3Test => {
+            let tried = Notice::Other("S3 has tried whether it may notify");
+            return Ok(Some(Inner::Notices(vec![tried])));
+        }
+        Origin::EventBridge => {
+            if let Some(notice) = s3::notice_of_bus(event) {
+                return Ok(Some(Inner::Notices(vec![notice])));
+            }
+            event.get("detail").map(|detail| {
+                let text = |key| string(event, key);
+                let (id, time) = (text("id"), text("time"));
+                let delivery = Delivery::event_bridge(id.as_deref(), time.as_deref());
+                (detail.text().to_owned(), delivery)
+            })
+        }
         Origin::Sqs(_)
         | Origin::Sns(_)
         | Origin::Kinesis(_)
@@ -42,7 +63,7 @@ pub(crate) fn open(event: &Raw<'_>) -> Result<Option<Inner>, SourceError> {
         Origin::Other(source_name) => return refused(source_name),
     };
     match inner {
-        Some((body, delivery)) => Ok(Some(Inner { body, delivery })),
+        Some((body, delivery)) => Ok(Some(Inner::Body(body, delivery))),
         None => refused("Amazon SNS without a text as its message"),
     }
 }
@@ -58,36 +79,46 @@ pub(crate) fn too_many() -> SourceError {
 mod tests {
     use super::*;
 
-    fn opened(event: &str) -> Inner {
-        open(&Raw::read(event).unwrap())
-            .unwrap()
-            .expect("an envelope")
+    fn opened(event: &str) -> (String, Delivery) {
+        match open(&Raw::read(event).unwrap()) {
+            Ok(Some(Inner::Body(body, delivery))) => (body, delivery),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
     fn a_notification_in_a_queue_has_the_message_in_it() {
-        let inner = opened(
+        let (body, delivery) = opened(
             r#"{"Type":"Notification","MessageId":"n-1","TopicArn":"arn:aws:sns:r:0:t","Message":"{\"user_input\":\"q\"}",
                 "Timestamp":"2026-11-23T10:00:00.123Z","SignatureVersion":"1"}"#,
         );
-        assert_eq!(inner.body, r#"{"user_input":"q"}"#);
+        assert_eq!(body, r#"{"user_input":"q"}"#);
         assert_eq!(
-            inner.delivery,
+            delivery,
             Delivery::sns(Some("n-1"), Some("2026-11-23T10:00:00.123Z"))
         );
     }
 
     #[test]
     fn an_event_of_a_bus_has_the_detail_in_it() {
-        let inner = opened(
+        let (body, delivery) = opened(
             r#"{"version":"0","id":"b-1","detail-type":"turn","source":"app","account":"0","time":"2026-11-23T10:00:00Z",
                 "region":"us-east-1","resources":[],"detail":{ "user_input": "q" }}"#,
         );
-        assert_eq!(inner.body, r#"{ "user_input": "q" }"#);
+        assert_eq!(body, r#"{ "user_input": "q" }"#);
         assert_eq!(
-            inner.delivery,
+            delivery,
             Delivery::event_bridge(Some("b-1"), Some("2026-11-23T10:00:00Z"))
         );
+    }
+
+    #[test]
+    fn a_test_of_s3_is_nothing_and_a_record_without_an_object_is_bad() {
+        let test =
+            Raw::read(r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}"#).unwrap();
+        assert!(matches!(open(&test), Ok(Some(Inner::Notices(notices))) if notices.len() == 1));
+        let bad = Raw::read(r#"{"Records":[{"eventSource":"aws:s3","s3":{}}]}"#).unwrap();
+        assert!(matches!(open(&bad), Err(SourceError::BadRecord { .. })));
     }
 
     #[test]
