@@ -289,10 +289,10 @@ async fn an_unknown_payload_is_an_error_and_stores_nothing() {
         message.contains("llm.capture/1"),
         "it says what is accepted: {message}"
     );
-    let data = BASE64_STANDARD.encode(turn("c", 1).to_string());
-    let kinesis = json!({"Records": [{"eventSource": "aws:kinesis", "kinesis": {"data": data}}]});
+    let value = BASE64_STANDARD.encode(turn("c", 1).to_string());
+    let kafka = json!({"eventSource": "aws:kafka", "records": {"topic-0": [{"value": value}]}});
     assert_eq!(
-        system.refused(CAPTURE, &kinesis).await.0,
+        system.refused(CAPTURE, &kafka).await.0,
         "Capture.SourceNotAccepted"
     );
     let (code, _) = system.refused(CAPTURE, &json!(said("just text"))).await;

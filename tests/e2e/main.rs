@@ -18,6 +18,8 @@ mod alternating;
 mod canary;
 mod capture;
 mod capture_faults;
+mod capture_samples;
+mod capture_sources;
 mod cli;
 mod cli_refusals;
 mod clients;

@@ -4,6 +4,7 @@
 //! applies because no put names another. Start at [`Archive::put`].
 
 mod error;
+mod upload;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use error::{ArchiveError, Failure, Retry};
 use error::{Operation, http_status};
+pub use upload::Location;
 
 /// One bucket, written by conditional puts.
 #[derive(Clone, Debug)]

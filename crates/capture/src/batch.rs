@@ -4,16 +4,19 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use archive::Put;
-use conversation::{Document, Layout, Object, Source, sanitize};
+use conversation::{Document, Object, Source, sanitize};
 use store::Status;
 
+use crate::claim::Claim;
 use crate::error::CaptureError;
+use crate::intake::{self, Intake};
 use crate::item::{Entry, Item, Progress};
-use crate::source::{self, Payload, SourceError};
+use crate::source::{self, Answer, Payload, SourceError};
 
 /// What one invocation brought, in its order.
 pub(crate) struct Batch {
-    source: Source,
+    source: &'static str,
+    answer: Answer,
     items: Vec<Item>,
 }
 
@@ -32,40 +35,50 @@ impl Batch {
     pub(crate) fn read(
         payload: &str,
         request_id: &str,
-        layout: Layout,
+        intake: &Intake,
     ) -> Result<Self, SourceError> {
         let clean = sanitize::clean(payload.as_bytes());
         let document = Document::read(&clean);
         let unwrapped = match &document {
-            Ok(document) => source::unwrap(document.root())?,
+            Ok(document) => source::unwrap(document.root(), request_id, &intake.http)?,
             Err(_) => Payload::Direct,
         };
         let mut batch = match unwrapped {
             Payload::Direct => Self {
-                source: Source::Direct,
-                items: vec![Item::direct(
+                source: Source::Direct.as_str(),
+                answer: Answer::Event,
+                items: vec![intake::direct(
                     payload,
                     clean.sanitized(),
                     document,
                     request_id,
-                    layout,
+                    intake,
                 )],
             },
-            Payload::Sqs(messages) => Self {
-                source: Source::Sqs,
-                items: messages
-                    .into_iter()
-                    .map(|message| Item::of_message(message, layout))
-                    .collect(),
-            },
+            Payload::Records(records) => {
+                let mut items = Vec::with_capacity(records.records.len());
+                for record in records.records {
+                    intake::record(record, intake, &mut items);
+                }
+                Self {
+                    source: records.word,
+                    answer: records.answer,
+                    items,
+                }
+            }
         };
         batch.hold_groups_back();
         Ok(batch)
     }
 
-    /// Where all of it came from.
-    pub(crate) fn source(&self) -> Source {
+    /// The word for where all of it came from.
+    pub(crate) fn source(&self) -> &'static str {
         self.source
+    }
+
+    /// What the source understands of an answer.
+    pub(crate) fn answer(&self) -> Answer {
+        self.answer
     }
 
     /// The items in the order of the payload.
@@ -76,6 +89,37 @@ impl Batch {
     /// Gives the items away.
     pub(crate) fn into_items(self) -> Vec<Item> {
         self.items
+    }
+
+    /// The objects that are to be read before anything else is done, each with the position of its item.
+    pub(crate) fn to_fetch(&self) -> Vec<(usize, Claim)> {
+        let claims = self.items.iter().enumerate();
+        claims
+            .filter_map(|(position, item)| Some((position, item.claim()?.clone())))
+            .collect()
+    }
+
+    /// Puts what was read of objects in the place of the items that named them; both are in the order of the items.
+    pub(crate) fn fetched(
+        &mut self,
+        objects: Vec<(usize, Result<Vec<u8>, CaptureError>)>,
+        intake: &Intake,
+    ) {
+        let mut objects = objects.into_iter().peekable();
+        for (position, item) in std::mem::take(&mut self.items).into_iter().enumerate() {
+            let object = objects.next_if(|(of, _)| *of == position);
+            match (item.into_claimed(), object) {
+                (Ok(claimed), Some((_, object))) => {
+                    intake::fetched(claimed, object, intake, &mut self.items);
+                }
+                (Ok((arrived, repaired, _)), None) => {
+                    let unfinished = CaptureError::Unfinished;
+                    self.items.push(Item::failed(arrived, repaired, unfinished));
+                }
+                (Err(item), _) => self.items.push(*item),
+            }
+        }
+        self.hold_groups_back();
     }
 
     /// The objects of captures that are to be archived.
@@ -181,244 +225,4 @@ impl Batch {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use aurora_session::RunError;
-    use store::Unstorable;
-
-    use super::*;
-    use crate::item::Outcome;
-
-    const GOOD: &str = r#"{"conversation_id":"c","user_input":"q","assistant_output":"a"}"#;
-    const NO_JSON: &str = "{\"user_input\": ";
-    const UNKNOWN: &str = r#"{"hello":"world"}"#;
-    const WRAPPED: &str = r#"{"Type":"Notification","Message":"{}"}"#;
-    const INVALID: &str = r#"{"schema":"llm.capture/1","conversation_id":7,"messages":[]}"#;
-
-    /// A batch of messages, each in a group of a FIFO queue.
-    fn messages(groups_and_bodies: &[(&str, &str)]) -> Batch {
-        let records: Vec<_> = groups_and_bodies
-            .iter()
-            .enumerate()
-            .map(|(number, (group, body))| {
-                serde_json::json!({
-                    "messageId": format!("m-{number}"), "body": body, "eventSource": "aws:sqs",
-                    "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:events.fifo",
-                    "attributes": {"MessageGroupId": group, "SentTimestamp": "1763892000123"},
-                })
-            })
-            .collect();
-        let payload = serde_json::json!({"Records": records}).to_string();
-        Batch::read(&payload, "request", Layout::Turn).unwrap()
-    }
-
-    pub(crate) const STORED: fn() -> Result<Put, CaptureError> =
-        || Ok(Put::Stored { version_id: None });
-
-    const NOT_ASKED: fn() -> Result<Put, CaptureError> = || panic!("there is nothing to put");
-    const NO_ROWS: fn() -> Result<Status, CaptureError> = || panic!("rows need their object first");
-    const LATE: CaptureError = CaptureError::Late { step: "a test" };
-
-    fn already_stored(same_content: bool) -> Put {
-        Put::AlreadyStored {
-            version_id: None,
-            same_content,
-        }
-    }
-
-    fn archive(batch: &mut Batch, put: impl Fn(usize) -> Result<Put, CaptureError>) {
-        let objects = batch.to_archive();
-        batch.archived(
-            objects
-                .into_iter()
-                .map(|(position, _)| (position, put(position.item))),
-        );
-    }
-
-    fn ingest(batch: &mut Batch, status: impl Fn(Position) -> Result<Status, CaptureError>) {
-        let captures = batch.to_ingest();
-        let positions: Vec<_> = captures.into_iter().map(|(position, _)| position).collect();
-        batch.ingested(
-            positions
-                .into_iter()
-                .map(|position| (position, status(position))),
-        );
-    }
-
-    fn quarantine(batch: &mut Batch, put: impl Fn(usize) -> Result<Put, CaptureError>) {
-        let objects = batch.to_quarantine();
-        batch.quarantined(
-            objects
-                .into_iter()
-                .map(|(position, object)| (position, object.key.clone(), put(position.item))),
-        );
-    }
-
-    /// Carries a batch all the way, as the function does.
-    pub(crate) fn carry(
-        batch: &mut Batch,
-        put: impl Fn(usize) -> Result<Put, CaptureError>,
-        status: impl Fn(Position) -> Result<Status, CaptureError>,
-    ) {
-        archive(batch, put);
-        quarantine(batch, |_| STORED());
-        ingest(batch, status);
-        quarantine(batch, |_| STORED());
-    }
-
-    /// What became of each item, in a word.
-    pub(crate) fn outcomes(batch: &Batch) -> String {
-        let outcome = |item: &Item| match item.outcome() {
-            Outcome::Kept => "kept",
-            Outcome::PutAside(reason, _) => reason.name(),
-            Outcome::Failed(error) => error.code(),
-        };
-        batch
-            .items()
-            .iter()
-            .map(outcome)
-            .collect::<Vec<_>>()
-            .join(" ")
-    }
-
-    /// What becomes of a message that meets these answers of S3 and of the database.
-    #[track_caller]
-    fn check(
-        body: &str,
-        put: fn() -> Result<Put, CaptureError>,
-        status: fn() -> Result<Status, CaptureError>,
-        expected: &str,
-    ) {
-        let mut batch = messages(&[("g", body)]);
-        carry(&mut batch, |_| put(), |_| status());
-        assert_eq!(outcomes(&batch), expected);
-    }
-
-    #[test]
-    fn a_good_item_is_kept_once_and_again() {
-        let there = || Ok(already_stored(true));
-        check(GOOD, STORED, || Ok(Status::Stored), "kept");
-        check(GOOD, STORED, || Ok(Status::Duplicate), "kept");
-        check(GOOD, there, || Ok(Status::Stored), "kept");
-        check(GOOD, there, || Ok(Status::Duplicate), "kept");
-    }
-
-    #[test]
-    fn what_would_end_the_same_again_is_put_aside() {
-        let other_content = || Ok(already_stored(false));
-        check(NO_JSON, NOT_ASKED, NO_ROWS, "not_json");
-        check(GOOD, other_content, NO_ROWS, "conflict");
-        check(GOOD, STORED, || Ok(Status::Conflict), "conflict");
-        check(GOOD, STORED, || Ok(Status::Foreign), "foreign");
-    }
-
-    #[test]
-    fn what_a_person_or_time_can_mend_is_delivered_again() {
-        let nul = || Ok(Status::Unstorable(Unstorable::Nul { field: "content" }));
-        let no_answer = || Err(CaptureError::Database(Arc::new(RunError::TimedOut)));
-        check(UNKNOWN, NOT_ASKED, NO_ROWS, "Capture.UnknownShape");
-        check(INVALID, NOT_ASKED, NO_ROWS, "Capture.InvalidField");
-        check(WRAPPED, NOT_ASKED, NO_ROWS, "Capture.SourceNotAccepted");
-        check(GOOD, || Err(LATE), NO_ROWS, "Capture.DeadlineReached");
-        check(GOOD, STORED, no_answer, "Capture.DatabaseUnavailable");
-        check(GOOD, STORED, nul, "Capture.Unstorable");
-        check(GOOD, STORED, || Ok(Status::Erased), "Capture.Erased");
-    }
-
-    #[test]
-    fn an_input_that_cannot_be_put_aside_is_delivered_again() {
-        let mut batch = messages(&[("g", NO_JSON)]);
-        quarantine(&mut batch, |_| Err(LATE));
-        assert_eq!(outcomes(&batch), "Capture.DeadlineReached");
-    }
-
-    #[test]
-    fn what_was_left_on_its_way_is_never_kept() {
-        let mut batch = messages(&[("g", GOOD), ("h", NO_JSON)]);
-        assert_eq!(outcomes(&batch), "Capture.Unfinished Capture.Unfinished");
-        archive(&mut batch, |_| STORED());
-        assert_eq!(outcomes(&batch), "Capture.Unfinished Capture.Unfinished");
-    }
-
-    #[test]
-    fn one_item_does_not_touch_another() {
-        let bodies = [
-            ("a", GOOD),
-            ("b", NO_JSON),
-            ("c", UNKNOWN),
-            ("d", GOOD),
-            ("e", GOOD),
-        ];
-        let mut batch = messages(&bodies);
-        let put = |item| if item == 3 { Err(LATE) } else { STORED() };
-        let status = |at: Position| {
-            Ok(if at.item == 4 {
-                Status::Foreign
-            } else {
-                Status::Stored
-            })
-        };
-        carry(&mut batch, put, status);
-        assert_eq!(
-            outcomes(&batch),
-            "kept not_json Capture.UnknownShape Capture.DeadlineReached foreign"
-        );
-    }
-
-    #[test]
-    fn a_failure_holds_back_the_rest_of_its_group_and_no_other() {
-        let bodies = [
-            ("a", GOOD),
-            ("a", UNKNOWN),
-            ("b", GOOD),
-            ("a", GOOD),
-            ("a", UNKNOWN),
-            ("b", GOOD),
-        ];
-        let mut batch = messages(&bodies);
-        let objects = batch.to_archive();
-        let archived: Vec<_> = objects.iter().map(|(position, _)| position.item).collect();
-        assert_eq!(
-            archived,
-            [0, 2, 5],
-            "what is held back is not stored before what it waits for"
-        );
-        let put = |item| if item == 2 { Err(LATE) } else { STORED() };
-        carry(&mut batch, put, |_| Ok(Status::Stored));
-        assert_eq!(
-            outcomes(&batch),
-            "kept Capture.UnknownShape Capture.DeadlineReached Capture.HeldBack Capture.UnknownShape Capture.HeldBack"
-        );
-    }
-
-    #[test]
-    fn what_was_put_aside_holds_nothing_back() {
-        let mut batch = messages(&[("a", NO_JSON), ("a", GOOD)]);
-        carry(&mut batch, |_| STORED(), |_| Ok(Status::Stored));
-        assert_eq!(outcomes(&batch), "not_json kept");
-    }
-
-    #[test]
-    fn a_refused_event_of_a_list_puts_the_whole_input_aside_and_the_others_are_kept() {
-        let payload = r#"[{"event_id":"e-1","conversation_id":"c","user_input":"q"},
-            {"event_id":"e-2","conversation_id":"d","user_input":"r"}]"#;
-        let mut batch = Batch::read(payload, "request", Layout::Turn).unwrap();
-        let status = |at: Position| {
-            Ok(if at.entry == 1 {
-                Status::Foreign
-            } else {
-                Status::Stored
-            })
-        };
-        carry(&mut batch, |_| STORED(), status);
-        assert_eq!(outcomes(&batch), "foreign");
-        let progress: Vec<_> = batch.items()[0]
-            .entries()
-            .iter()
-            .map(|entry| &entry.progress)
-            .collect();
-        assert_eq!(
-            progress,
-            [&Progress::Kept { duplicate: false }, &Progress::Out]
-        );
-    }
-}
+pub(crate) mod tests;

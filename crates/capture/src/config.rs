@@ -10,6 +10,9 @@ use startup::https::HttpsRoots;
 use startup::metrics;
 use store::Ownership;
 
+use crate::intake::Intake;
+use crate::source::Http;
+
 /// Project name of the original, from which the secret's name is made where neither is set.
 const DEFAULT_PROJECT: &str = "ial";
 const DEFAULT_CONNECT_BUDGET: Duration = Duration::from_secs(8);
@@ -32,8 +35,8 @@ pub struct Config {
     pub pooler: Pooler,
     /// Bucket of the archive.
     pub bucket: String,
-    /// Keys and bodies of the archive.
-    pub layout: Layout,
+    /// What is taken, and how it is archived.
+    pub intake: Intake,
     /// What happens to an event of another user.
     pub ownership: Ownership,
     /// Time that a connect may take, within the invocation's own.
@@ -63,6 +66,7 @@ impl Config {
         // Settings with one accepted value each: a promise that this version does not keep is refused, not ignored.
         reader.choice(&environment::DURABILITY, &[("rows", ())], ());
         reader.choice(&environment::REDACTION, &[("off", ())], ());
+        let bucket = reader.required(&environment::CONVERSATIONS_BUCKET);
         let config = Self {
             secret_id: secret_id(&mut reader),
             host: reader.optional(&environment::DB_HOST),
@@ -76,10 +80,8 @@ impl Config {
                 &[("none", Pooler::None), ("transaction", Pooler::Transaction)],
                 Pooler::None,
             ),
-            bucket: reader.required(&environment::CONVERSATIONS_BUCKET),
-            layout: reader
-                .with(&environment::S3_LAYOUT, Layout::parse)
-                .unwrap_or_default(),
+            intake: intake(&mut reader, &bucket),
+            bucket,
             ownership: reader.choice(
                 &environment::OWNERSHIP,
                 &[
@@ -101,6 +103,31 @@ impl Config {
                 .unwrap_or_else(|| metrics::NAMESPACE.to_owned()),
         };
         reader.finish(config)
+    }
+}
+
+fn intake(reader: &mut Reader<'_>, bucket: &str) -> Intake {
+    let claim_check_buckets = reader.with(&environment::CLAIM_CHECK_BUCKETS, |text| {
+        let names = text.split(',').map(|name| name.trim().to_owned());
+        // An event that names an object of the archive would copy another tenant's conversation into the sender's.
+        let is_accepted = |name: &String| !name.is_empty() && name != bucket;
+        let names: Vec<String> = names.collect();
+        names.iter().all(is_accepted).then_some(names)
+    });
+    Intake {
+        claim_check_buckets: claim_check_buckets.unwrap_or_default(),
+        layout: reader
+            .with(&environment::S3_LAYOUT, Layout::parse)
+            .unwrap_or_default(),
+        http: Http {
+            is_open: reader.choice(
+                &environment::HTTP_AUTHORIZER,
+                &[("required", false), ("none", true)],
+                false,
+            ),
+            user: reader.optional(&environment::HTTP_USER),
+            tenant: reader.optional(&environment::HTTP_TENANT),
+        },
     }
 }
 
@@ -131,7 +158,8 @@ mod tests {
             (None, None, None)
         );
         assert_eq!(config.pooler, Pooler::None);
-        assert_eq!(config.layout, Layout::Turn);
+        assert_eq!(config.intake.layout, Layout::Turn);
+        assert_eq!(config.intake.http, Http::default());
         assert_eq!(config.ownership, Ownership::Enforce);
         assert_eq!(config.connect_budget, Duration::from_secs(8));
     }
@@ -164,6 +192,20 @@ mod tests {
     }
 
     #[test]
+    fn buckets_for_claim_checks_are_named_and_never_the_archive() {
+        let with = |buckets| {
+            Config::from_environment(&Environment::from([
+                BUCKET,
+                ("CLAIM_CHECK_BUCKETS", buckets),
+            ]))
+        };
+        let config = with("uploads, exports").unwrap();
+        assert_eq!(config.intake.claim_check_buckets, ["uploads", "exports"]);
+        let error = with("uploads,bucket").unwrap_err();
+        insta::assert_snapshot!(error.problems().join("\n"), @"`CLAIM_CHECK_BUCKETS`: `uploads,bucket` is not accepted, accepted: names of buckets with commas between them, not the archive's own");
+    }
+
+    #[test]
     fn all_problems_are_told_at_once() {
         let error = Config::from_environment(&Environment::from([
             ("PROJECT_NAME", "a b"),
@@ -171,6 +213,8 @@ mod tests {
             ("DB_POOLER", "session"),
             ("DB_CA_BUNDLE", "/nonexistent/roots.pem"),
             ("S3_LAYOUT", "flat"),
+            ("HTTP_AUTHORIZER", "optional"),
+            ("CLAIM_CHECK_BUCKETS", "uploads,"),
             ("DURABILITY", "s3"),
             ("OWNERSHIP", "none"),
             ("REDACTION", "mask"),
@@ -180,12 +224,14 @@ mod tests {
         insta::assert_snapshot!(error.problems().join("\n"), @r#"
         `DURABILITY`: `s3` is not accepted, accepted: `rows` (`s3` needs the sweeper, which this version does not have)
         `REDACTION`: `mask` is not accepted, accepted: `off` (this version has no redaction)
+        `CONVERSATIONS_BUCKET`: is not set, accepted: a bucket name
         `PROJECT_NAME`: `a b` is not accepted, accepted: letters, digits, `-` and `_`
         `DB_PORT`: `0` is not accepted, accepted: a number from 1 to 65535
         `DB_CA_BUNDLE`: `/nonexistent/roots.pem` cannot be used: No such file or directory (os error 2), accepted: the path of a readable PEM file
         `DB_POOLER`: `session` is not accepted, accepted: `none` or `transaction`
-        `CONVERSATIONS_BUCKET`: is not set, accepted: a bucket name
+        `CLAIM_CHECK_BUCKETS`: `uploads,` is not accepted, accepted: names of buckets with commas between them, not the archive's own
         `S3_LAYOUT`: `flat` is not accepted, accepted: `turn` or `legacy`
+        `HTTP_AUTHORIZER`: `optional` is not accepted, accepted: `required` or `none`
         `OWNERSHIP`: `none` is not accepted, accepted: `enforce` or `record`
         `CONNECT_BUDGET_SECONDS`: `0` is not accepted, accepted: a number from 1 to 900
         "#);

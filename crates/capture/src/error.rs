@@ -9,7 +9,8 @@ use conversation::AdaptError;
 use lambda_runtime::Diagnostic;
 use store::{StoreError, Unstorable};
 
-use crate::source::SourceError;
+use crate::claim::ClaimError;
+use crate::source::{RequestError, SourceError};
 
 /// An event was not kept. A direct invocation fails with it; a queue delivers the message again.
 ///
@@ -20,6 +21,18 @@ pub enum CaptureError {
     /// The event came in an envelope that this version does not unwrap: change the event source. Nothing was stored.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// The event cannot be taken out of its record: correct the source, or what puts records into it. Nothing was stored.
+    #[error("the record has no event that can be read: {problem}")]
+    Record {
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The request is not accepted: see the variants. Nothing was stored.
+    #[error("the request is not accepted")]
+    Request(#[from] RequestError),
+    /// The object that an event names is not taken: see the variants. Nothing was stored.
+    #[error("the object with the event is not taken")]
+    Claim(#[from] ClaimError),
     /// The event is not JSON: repair the sender. The input was put aside. On a queue such a message counts as handled.
     #[error("the event cannot be read and was put aside, key: {key}")]
     Unreadable {
@@ -81,6 +94,9 @@ pub enum CaptureError {
         /// What was under way.
         step: &'static str,
     },
+    /// Objects of other events have filled the memory of the invocation: send the event again, or fewer of them at a time.
+    #[error("the objects of other events have left no room for that of this one")]
+    NoRoom,
     /// The event was left on its way, which is a defect of this function: send it again.
     #[error("the event was not carried to its end")]
     Unfinished,
@@ -94,7 +110,14 @@ impl CaptureError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Source(SourceError::NotAccepted { .. }) => "Capture.SourceNotAccepted",
-            Self::Source(SourceError::BadRecord { .. }) => "Capture.BadRecord",
+            Self::Source(SourceError::BadRecord { .. }) | Self::Record { .. } => {
+                "Capture.BadRecord"
+            }
+            Self::Claim(ClaimError::Fetch(_)) => "Capture.ClaimUnavailable",
+            Self::Claim(_) => "Capture.ClaimRefused",
+            Self::Request(RequestError::NoUser) => "Capture.Unidentified",
+            Self::Request(RequestError::NoTenant | RequestError::OtherTenant) => "Capture.Tenant",
+            Self::Request(_) => "Capture.BadRequest",
             Self::Unreadable { .. } => "Capture.BadInput",
             Self::UnknownShape(_) => "Capture.UnknownShape",
             Self::InvalidField(_) => "Capture.InvalidField",
@@ -105,6 +128,7 @@ impl CaptureError {
             Self::Archive(_) => "Capture.ArchiveUnavailable",
             Self::Database(_) => "Capture.DatabaseUnavailable",
             Self::Late { .. } => "Capture.DeadlineReached",
+            Self::NoRoom => "Capture.NoRoom",
             Self::Unfinished => "Capture.Unfinished",
             Self::HeldBack => "Capture.HeldBack",
         }

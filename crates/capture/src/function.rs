@@ -15,16 +15,21 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::batch::{Batch, Position};
+use crate::claim::ClaimError;
 use crate::config::{Config, Pooler};
 use crate::error::CaptureError;
 use crate::item::{Entry, Progress};
 use crate::reply::Reply;
 use crate::report::{self, Times};
+use crate::unpack;
 
 /// `application_name` of the database connection.
 const APPLICATION_NAME: &str = "conversation-capture";
 /// Puts under way at the same time: S3 answers in tens of milliseconds, and each put holds a copy of its body.
 const CONCURRENT_PUTS: usize = 16;
+/// Bytes of objects after which no further one is read in an invocation: what is left comes again by itself, when those that
+/// were read are done with.
+const FETCHED_BYTES: usize = unpack::MAX_BYTES;
 /// Time for connecting during the init phase, which the service ends after 10 s: a database that is asleep must not use
 /// it up.
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -91,13 +96,44 @@ impl Function {
         let started = Instant::now();
         let LambdaEvent { payload, context } = event;
         let deadline = startup::deadline::of(&context);
-        let mut batch = Batch::read(payload.get(), &context.request_id, self.config.layout)
+        let mut batch = Batch::read(payload.get(), &context.request_id, &self.config.intake)
             .map_err(CaptureError::Source)
             .inspect_err(report::unread)?;
+        self.fetch(&mut batch, deadline).await;
         let times = self.capture(&mut batch, deadline).await;
         let namespace = &self.config.metrics_namespace;
         report::handled(&batch, times, started.elapsed(), namespace);
         Ok(Reply::to(batch, now())?)
+    }
+
+    /// Reads the objects that events lie in, one after the other: each is as large as it likes, and the memory is shared.
+    async fn fetch(&self, batch: &mut Batch, deadline: Instant) {
+        let claims = batch.to_fetch();
+        if claims.is_empty() {
+            return;
+        }
+        let started = Instant::now();
+        let fetch_by = started + deadline.saturating_duration_since(started) / 2;
+        let mut room = FETCHED_BYTES;
+        let mut objects = Vec::new();
+        for (position, claim) in claims {
+            let object = if room == 0 {
+                Err(CaptureError::NoRoom)
+            } else {
+                let fetched = self.archive.fetch(&claim.location, unpack::MAX_BYTES);
+                match timeout_at(fetch_by, fetched).await {
+                    Ok(Ok(Some(object))) => claim.open(object).map_err(Into::into),
+                    Ok(Ok(None)) => Err(ClaimError::TooLarge.into()),
+                    Ok(Err(error)) => Err(ClaimError::Fetch(error).into()),
+                    Err(_) => Err(CaptureError::Late {
+                        step: "reading the object with the event",
+                    }),
+                }
+            };
+            room = room.saturating_sub(object.as_ref().map_or(0, Vec::len));
+            objects.push((position, object));
+        }
+        batch.fetched(objects, &self.config.intake);
     }
 
     /// Carries every item as far as it goes: archive first, then rows, so that no row names an object that is not there.

@@ -6,27 +6,42 @@
 use std::sync::Arc;
 
 use archive::Put;
-use conversation::{
-    AdaptError, Capture, Delivery, Document, Layout, Object, Quarantine, Sanitized, adapt, sanitize,
-};
+use conversation::{AdaptError, Capture, Delivery, Layout, Object, Quarantine, Sanitized};
 use store::Status;
 
+use crate::claim::Claim;
 use crate::error::CaptureError;
-use crate::source::{self, Message};
+use crate::intake::Claimed;
 
-/// The unit that a source delivers again, and so the unit that is handled or fails.
+/// What is handled or fails as one, and what was made of it.
 pub(crate) struct Item {
-    /// Id of the queue's message.
-    message_id: Option<String>,
-    /// Group within which the queue promises order.
-    group: Option<String>,
-    delivery: Delivery,
-    /// The item as it came.
-    input: String,
+    arrived: Arrived,
     repaired: Sanitized,
     /// Its captures; more than one if the event is a list.
     entries: Vec<Entry>,
     verdict: Verdict,
+}
+
+/// An input as it came.
+pub(crate) struct Arrived {
+    /// Id of its record, by which the source is told that it failed.
+    pub(crate) record_id: Option<String>,
+    /// Group within which the source promises order.
+    pub(crate) group: Option<String>,
+    pub(crate) delivery: Delivery,
+    pub(crate) input: Vec<u8>,
+}
+
+impl Arrived {
+    /// Another input of the same record.
+    pub(crate) fn with(&self, input: Vec<u8>) -> Self {
+        Self {
+            record_id: self.record_id.clone(),
+            group: self.group.clone(),
+            delivery: self.delivery.clone(),
+            input,
+        }
+    }
 }
 
 /// One capture on its way.
@@ -75,13 +90,6 @@ pub(crate) enum Reason {
     },
 }
 
-/// What was made of an input.
-struct Read {
-    repaired: Sanitized,
-    entries: Vec<Entry>,
-    verdict: Verdict,
-}
-
 /// What is decided about an item as a whole.
 enum Verdict {
     /// Nothing: its captures decide.
@@ -92,6 +100,10 @@ enum Verdict {
         key: String,
     },
     Failed(CaptureError),
+    /// There is nothing to store.
+    Skipped(&'static str),
+    /// An object has what is to be stored.
+    Claimed(Box<Claimed>),
 }
 
 /// What became of an item.
@@ -103,66 +115,75 @@ pub(crate) enum Outcome<'a> {
     PutAside(&'a Reason, &'a str),
     /// The source must deliver it again.
     Failed(&'a CaptureError),
+    /// There was nothing to store, for this reason: the source may forget it.
+    Skipped(&'static str),
 }
 
 impl Item {
-    /// Takes a direct invocation's payload, which has been `repaired`, read and found to be no envelope.
-    pub(crate) fn direct(
-        payload: &str,
+    /// An item whose event was `repaired` and read.
+    pub(crate) fn read(
+        arrived: Arrived,
         repaired: Sanitized,
-        document: Result<Document<'_>, AdaptError>,
-        request_id: &str,
+        captures: Result<Vec<Capture>, AdaptError>,
         layout: Layout,
     ) -> Self {
-        let delivery = Delivery::direct(Some(request_id));
-        let read = Read::new(repaired, document, &delivery, layout);
-        Self::new(delivery, payload.to_owned(), read)
-    }
-
-    /// Reads a queue's message.
-    pub(crate) fn of_message(message: Message, layout: Layout) -> Self {
-        let clean = sanitize::clean(message.body.as_bytes());
-        let document = Document::read(&clean);
-        let wrapped = document
-            .as_ref()
-            .ok()
-            .and_then(|document| source::bare(document.root()).err());
-        let read = match wrapped {
-            None => Read::new(clean.sanitized(), document, &message.delivery, layout),
-            Some(error) => Read {
-                repaired: clean.sanitized(),
-                entries: Vec::new(),
-                verdict: Verdict::Failed(error.into()),
-            },
+        let (entries, verdict) = match captures {
+            Ok(captures) => {
+                let entries = captures.into_iter();
+                let entries = entries.map(|capture| Entry::new(capture, layout));
+                (entries.collect(), Verdict::Open)
+            }
+            Err(error @ AdaptError::NotJson { .. }) => {
+                (Vec::new(), Verdict::ToPutAside(Reason::Unreadable(error)))
+            }
+            Err(error) => (Vec::new(), Verdict::Failed(error.into())),
         };
-        drop(clean);
         Self {
-            message_id: Some(message.id),
-            group: message.group,
-            ..Self::new(message.delivery, message.body, read)
+            arrived,
+            repaired,
+            entries,
+            verdict,
         }
     }
 
-    fn new(delivery: Delivery, input: String, read: Read) -> Self {
+    /// An item of which no event was made.
+    pub(crate) fn failed(arrived: Arrived, repaired: Sanitized, error: CaptureError) -> Self {
         Self {
-            message_id: None,
-            group: None,
-            delivery,
-            input,
-            repaired: read.repaired,
-            entries: read.entries,
-            verdict: read.verdict,
+            arrived,
+            repaired,
+            entries: Vec::new(),
+            verdict: Verdict::Failed(error),
         }
     }
 
-    /// Id of the queue's message; `None` for a direct invocation.
-    pub(crate) fn message_id(&self) -> Option<&str> {
-        self.message_id.as_deref()
+    /// An item whose event lies in an object.
+    pub(crate) fn claimed(arrived: Arrived, repaired: Sanitized, claimed: Claimed) -> Self {
+        Self {
+            arrived,
+            repaired,
+            entries: Vec::new(),
+            verdict: Verdict::Claimed(Box::new(claimed)),
+        }
     }
 
-    /// Group within which the queue promises order, if it does.
+    /// An item with nothing to store in it.
+    pub(crate) fn skipped(arrived: Arrived, why: &'static str) -> Self {
+        Self {
+            arrived,
+            repaired: Sanitized::default(),
+            entries: Vec::new(),
+            verdict: Verdict::Skipped(why),
+        }
+    }
+
+    /// By which the source is told that the item failed; `None` where it asks for nothing like that.
+    pub(crate) fn record_id(&self) -> Option<&str> {
+        self.arrived.record_id.as_deref()
+    }
+
+    /// Group within which the source promises order, if it does.
     pub(crate) fn group(&self) -> Option<&str> {
-        self.group.as_deref()
+        self.arrived.group.as_deref()
     }
 
     /// What had to be repaired before the item could be read.
@@ -173,6 +194,22 @@ impl Item {
     /// Its captures; none if it could not be read.
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// The object that is to be read before anything else is done.
+    pub(crate) fn claim(&self) -> Option<&Claim> {
+        match &self.verdict {
+            Verdict::Claimed(claimed) => Some(&claimed.claim),
+            _ => None,
+        }
+    }
+
+    /// Gives away what is known of the object; the item itself if none is to be read.
+    pub(crate) fn into_claimed(self) -> Result<(Arrived, Sanitized, Claimed), Box<Self>> {
+        match self.verdict {
+            Verdict::Claimed(claimed) => Ok((self.arrived, self.repaired, *claimed)),
+            verdict => Err(Box::new(Self { verdict, ..self })),
+        }
     }
 
     /// Whether nothing more is to be done for its captures.
@@ -255,10 +292,10 @@ impl Item {
             return None;
         };
         let quarantine = Quarantine {
-            delivery: &self.delivery,
+            delivery: &self.arrived.delivery,
             reason: reason.name(),
             message: &reason.sentence(),
-            input: self.input.as_bytes(),
+            input: &self.arrived.input,
         };
         Some(quarantine.object())
     }
@@ -282,8 +319,11 @@ impl Item {
         match &self.verdict {
             Verdict::Failed(error) => Outcome::Failed(error),
             Verdict::PutAside { reason, key } => Outcome::PutAside(reason, key),
+            Verdict::Skipped(why) => Outcome::Skipped(why),
             Verdict::Open if self.entries.iter().all(Entry::is_kept) => Outcome::Kept,
-            Verdict::Open | Verdict::ToPutAside(_) => Outcome::Failed(&CaptureError::Unfinished),
+            Verdict::Open | Verdict::ToPutAside(_) | Verdict::Claimed(_) => {
+                Outcome::Failed(&CaptureError::Unfinished)
+            }
         }
     }
 
@@ -291,40 +331,16 @@ impl Item {
     pub(crate) fn finish(self) -> Result<Vec<Entry>, CaptureError> {
         match self.verdict {
             Verdict::Open if self.entries.iter().all(Entry::is_kept) => Ok(self.entries),
-            Verdict::Open | Verdict::ToPutAside(_) => Err(CaptureError::Unfinished),
+            Verdict::Skipped(_) => Ok(Vec::new()),
+            Verdict::Open | Verdict::ToPutAside(_) | Verdict::Claimed(_) => {
+                Err(CaptureError::Unfinished)
+            }
             Verdict::Failed(error) => Err(error),
             Verdict::PutAside { reason, key } => Err(match reason {
                 Reason::Unreadable(source) => CaptureError::Unreadable { key, source },
                 Reason::Conflict { event_id } => CaptureError::Conflict { event_id, key },
                 Reason::Foreign { event_id } => CaptureError::Foreign { event_id, key },
             }),
-        }
-    }
-}
-
-impl Read {
-    fn new(
-        repaired: Sanitized,
-        document: Result<Document<'_>, AdaptError>,
-        delivery: &Delivery,
-        layout: Layout,
-    ) -> Self {
-        let captures = document.and_then(|document| adapt::captures(document, delivery));
-        let (entries, verdict) = match captures {
-            Ok(captures) => {
-                let entries = captures.into_iter();
-                let entries = entries.map(|capture| Entry::new(capture, layout));
-                (entries.collect(), Verdict::Open)
-            }
-            Err(error @ AdaptError::NotJson { .. }) => {
-                (Vec::new(), Verdict::ToPutAside(Reason::Unreadable(error)))
-            }
-            Err(error) => (Vec::new(), Verdict::Failed(error.into())),
-        };
-        Self {
-            repaired,
-            entries,
-            verdict,
         }
     }
 }

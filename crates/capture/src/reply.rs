@@ -1,32 +1,43 @@
 //! What the source is answered.
 
-use conversation::{Sanitized, Shape, Source};
+mod http;
+mod kept;
+mod partial;
+mod summary;
+
+use conversation::{Sanitized, Shape};
 use serde::Serialize;
 use time::OffsetDateTime;
-use time::UtcOffset;
-use time::format_description::StaticFormatDescription;
-use time::macros::format_description;
 
 use crate::batch::Batch;
 use crate::error::CaptureError;
-use crate::item::{Entry, Item, Outcome};
+use crate::source::Answer;
+use http::Response;
+use kept::Kept;
+use partial::PartialBatch;
+use summary::Summary;
 
-/// As precise as the database, and as the original was.
-const TIMESTAMP: StaticFormatDescription =
-    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
-
-/// The answer to one invocation; serialises to one of four shapes.
+/// The answer to one invocation; serialises to what its source understands.
 ///
 /// - To a queue, the partial batch response (AWS Lambda Developer Guide, "Using Lambda with Amazon SQS"):
 ///   `{"batchItemFailures": [{"itemIdentifier": MESSAGE_ID}]}`. What it does not list, the queue deletes.
+/// - To a stream, the same response with the sequence number of the first record that failed. The stream delivers again
+///   from there on.
+/// - To a topic, a bus or a log, which read nothing, numbers: `received`, `stored`, `duplicate`, `put_aside` and `skipped`.
+/// - To an HTTP request, a response. Its status is 200, or 4xx for what the sender must correct, or 503 for what may be
+///   sent again as it is; its body is what a direct sender would be told. A list of events has the status of the one that fared
+///   worst, and in `events` what became of each.
 /// - To a direct invocation with one event: `statusCode` 200, `status` (`stored` or `duplicate`), `tenant_id`,
 ///   `conversation_id`, `event_id`, `s3_key`, and the numbers of `messages` and `implementations`.
 /// - To a direct invocation with a list of events: `statusCode` 200 and `events`, each as above.
 /// - To a direct invocation with one event in the shape of the original: the original's keys (`statusCode`,
 ///   `conversation_id`, `s3_stored`, `db_stored`, `timestamp`), besides `status` and `event_id`. Its `timestamp` is the
 ///   event's time, or the time of handling for an event that has none.
+/// - To a direct invocation with one text of a user, the keys of the function before the original: `conversation_id`,
+///   `timestamp`, `s3_key` and `message`, besides `status` and `event_id`; if the text came in `body`, as the `body` of a
+///   response.
 ///
-/// The last three have `sanitized` too, with the numbers of replaced characters, if there were any to replace.
+/// The last four have `sanitized` too, with the numbers of replaced characters, if there were any to replace.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub struct Reply(Body);
@@ -34,193 +45,48 @@ pub struct Reply(Body);
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Body {
-    Queue(QueueBody),
-    Event(Kept<EventBody>),
-    Events(Kept<EventsBody>),
-    Legacy(Kept<LegacyBody>),
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct QueueBody {
-    batch_item_failures: Vec<FailedMessage>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct FailedMessage {
-    item_identifier: String,
-}
-
-/// What a direct sender is told if all went well; everything else is an error of the invocation.
-#[derive(Debug, Serialize)]
-struct Kept<T> {
-    #[serde(rename = "statusCode")]
-    status_code: u16,
-    #[serde(flatten)]
-    body: T,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sanitized: Option<Repairs>,
-}
-
-#[derive(Debug, Serialize)]
-struct EventBody {
-    status: &'static str,
-    tenant_id: String,
-    conversation_id: String,
-    event_id: String,
-    s3_key: String,
-    messages: usize,
-    implementations: usize,
-}
-
-#[derive(Debug, Serialize)]
-struct EventsBody {
-    events: Vec<EventBody>,
-}
-
-#[derive(Debug, Serialize)]
-struct LegacyBody {
-    conversation_id: String,
-    s3_stored: LegacyArchived,
-    db_stored: LegacyRows,
-    timestamp: String,
-    status: &'static str,
-    event_id: String,
-}
-
-#[derive(Debug, Serialize)]
-struct LegacyArchived {
-    success: bool,
-    s3_key: String,
-}
-
-#[derive(Debug, Serialize)]
-struct LegacyRows {
-    success: bool,
-    conversation_id: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Repairs {
-    nul: u32,
-    surrogate: u32,
-    utf8: u32,
+    PartialBatch(PartialBatch),
+    Summary(Summary),
+    Response(Response),
+    Kept(Kept),
 }
 
 impl Reply {
     /// Answers for a batch that was carried as far as it goes; `now` is the time of handling.
     ///
     /// # Errors
-    /// The error that a direct invocation fails with.
+    /// The error that an invocation fails with whose source understands nothing else.
     pub(crate) fn to(batch: Batch, now: OffsetDateTime) -> Result<Self, CaptureError> {
-        let items = match batch.source() {
-            Source::Sqs => return Ok(Self(Body::Queue(QueueBody::of(&batch)))),
-            Source::Direct => batch.into_items(),
-        };
-        let mut repaired = Sanitized::default();
-        let mut entries = Vec::new();
-        // A direct invocation brings one item.
-        for item in items {
-            repaired = item.repaired();
-            entries.extend(item.finish()?);
-        }
-        Ok(Self(match entries.as_slice() {
-            [entry] if entry.capture.shape == Shape::Legacy => {
-                Body::Legacy(Kept::new(LegacyBody::of(entry, now), repaired))
-            }
-            [entry] => Body::Event(Kept::new(EventBody::of(entry), repaired)),
-            several => {
-                let events = several.iter().map(EventBody::of).collect();
-                Body::Events(Kept::new(EventsBody { events }, repaired))
+        Ok(Self(match batch.answer() {
+            Answer::EachFailed => Body::PartialBatch(PartialBatch::each(&batch)),
+            Answer::FirstFailed => Body::PartialBatch(PartialBatch::first(&batch)),
+            Answer::Request => Body::responding(Response::of(batch.into_items(), now))?,
+            Answer::AllOrNothing => Body::Summary(Summary::of(batch.into_items())?),
+            Answer::Event => {
+                let mut repaired = Sanitized::default();
+                let mut entries = Vec::new();
+                // A direct invocation brings one item.
+                for item in batch.into_items() {
+                    repaired = item.repaired();
+                    entries.extend(item.finish()?);
+                }
+                let kept = Kept::of(&entries, repaired, now);
+                match entries.as_slice() {
+                    [entry] if entry.capture.shape == Shape::TextInBody => {
+                        Body::responding(Response::of_kept(&kept))?
+                    }
+                    _ => Body::Kept(kept),
+                }
             }
         }))
     }
 }
 
-impl QueueBody {
-    fn of(batch: &Batch) -> Self {
-        let failed = batch
-            .items()
-            .iter()
-            .filter(|item| matches!(item.outcome(), Outcome::Failed(_)));
-        let batch_item_failures = failed
-            .filter_map(Item::message_id)
-            .map(|id| FailedMessage {
-                item_identifier: id.to_owned(),
-            })
-            .collect();
-        Self {
-            batch_item_failures,
-        }
-    }
-}
-
-impl<T> Kept<T> {
-    fn new(body: T, repaired: Sanitized) -> Self {
-        let Sanitized {
-            nul,
-            surrogate,
-            utf8,
-        } = repaired;
-        let sanitized = (!repaired.is_clean()).then_some(Repairs {
-            nul,
-            surrogate,
-            utf8,
-        });
-        Self {
-            status_code: 200,
-            body,
-            sanitized,
-        }
-    }
-}
-
-impl EventBody {
-    fn of(entry: &Entry) -> Self {
-        let Entry {
-            capture,
-            object,
-            progress,
-        } = entry;
-        Self {
-            status: progress.as_str(),
-            tenant_id: capture.tenant_id.clone(),
-            conversation_id: capture.conversation_id.clone(),
-            event_id: capture.event_id.clone(),
-            s3_key: object.key.clone(),
-            messages: capture.messages.len(),
-            implementations: capture.implementations.len(),
-        }
-    }
-}
-
-impl LegacyBody {
-    fn of(entry: &Entry, now: OffsetDateTime) -> Self {
-        let Entry {
-            capture,
-            object,
-            progress,
-        } = entry;
-        let timestamp = capture.occurred_at.unwrap_or(now);
-        Self {
-            conversation_id: capture.conversation_id.clone(),
-            s3_stored: LegacyArchived {
-                success: true,
-                s3_key: object.key.clone(),
-            },
-            db_stored: LegacyRows {
-                success: true,
-                conversation_id: capture.conversation_id.clone(),
-            },
-            // It cannot fail: every component has what it needs.
-            timestamp: timestamp
-                .to_offset(UtcOffset::UTC)
-                .format(TIMESTAMP)
-                .unwrap_or_default(),
-            status: progress.as_str(),
-            event_id: capture.event_id.clone(),
-        }
+impl Body {
+    fn responding(response: serde_json::Result<Response>) -> Result<Self, CaptureError> {
+        response
+            .map(Self::Response)
+            .map_err(|_| CaptureError::Unfinished)
     }
 }
 
@@ -228,7 +94,7 @@ impl LegacyBody {
 mod tests {
     use super::*;
     use crate::batch::tests::{STORED, carry};
-    use conversation::Layout;
+    use crate::intake::Intake;
     use store::Status;
 
     const CANONICAL: &str = r#"{"schema":"llm.capture/1","event_id":"e-1","conversation_id":"c-1",
@@ -238,7 +104,7 @@ mod tests {
         r#"{"conversation_id":"c-1","user_id":"u","user_input":"q","assistant_output":"a"}"#;
 
     fn carried(payload: &str, status: &Status) -> Batch {
-        let mut batch = Batch::read(payload, "request-1", Layout::Turn).unwrap();
+        let mut batch = Batch::read(payload, "request-1", &Intake::default()).unwrap();
         carry(&mut batch, |_| STORED(), |_| Ok(status.clone()));
         batch
     }
@@ -353,6 +219,14 @@ mod tests {
     }
 
     #[test]
+    fn callers_of_the_first_function_find_its_keys() {
+        let text = r#"{"user":"u-1","text":"q"}"#;
+        insta::assert_snapshot!(reply(text, &Status::Stored), @r#""#);
+        let in_body = serde_json::json!({"body": text}).to_string();
+        insta::assert_snapshot!(reply(&in_body, &Status::Stored), @r#""#);
+    }
+
+    #[test]
     fn a_queue_is_told_what_to_deliver_again() {
         let payload = r#"{"Records":[
             {"messageId":"m-1","eventSource":"aws:sqs","body":"{\"user_input\":\"q\"}"},
@@ -373,6 +247,67 @@ mod tests {
           "batchItemFailures": []
         }
         "#);
+    }
+
+    #[test]
+    fn a_stream_is_told_where_to_begin_again() {
+        let record = |number: usize, data: &str| serde_json::json!({"eventSource": "aws:kinesis", "kinesis": {"sequenceNumber": number.to_string(), "data": data}});
+        let good = "eyJ1c2VyX2lucHV0IjoicSJ9";
+        let records = [
+            record(1, good),
+            record(2, "e30="),
+            record(3, good),
+            record(4, "e30="),
+        ];
+        let payload = serde_json::json!({"Records": records}).to_string();
+        let batch = carried(&payload, &Status::Stored);
+        assert_eq!(
+            crate::batch::tests::outcomes(&batch),
+            "kept Capture.UnknownShape kept Capture.UnknownShape",
+            "what comes after a failure is kept at once: the stream may forget it together with that"
+        );
+        insta::assert_snapshot!(reply(&payload, &Status::Stored), @r#"
+        {
+          "batchItemFailures": [
+            {
+              "itemIdentifier": "2"
+            }
+          ]
+        }
+        "#);
+    }
+
+    #[test]
+    fn a_topic_is_told_nothing_but_whether_to_deliver_again() {
+        let payload = |message: &str| {
+            serde_json::json!({"Records": [{"EventSource": "aws:sns", "Sns": {"MessageId": "n-1", "Message": message}}]})
+                .to_string()
+        };
+        insta::assert_snapshot!(reply(&payload(LEGACY), &Status::Stored), @r#"
+        {
+          "statusCode": 200,
+          "received": 1,
+          "stored": 1,
+          "duplicate": 0,
+          "put_aside": 0,
+          "skipped": 0
+        }
+        "#);
+        insta::assert_snapshot!(reply(&payload("no JSON"), &Status::Stored), @r#"
+        {
+          "statusCode": 200,
+          "received": 1,
+          "stored": 0,
+          "duplicate": 0,
+          "put_aside": 1,
+          "skipped": 0
+        }
+        "#);
+        check_error(
+            &payload(r#"{"hello":"world"}"#),
+            &Status::Stored,
+            "Capture.UnknownShape",
+        );
     }
 
     #[test]

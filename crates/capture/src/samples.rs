@@ -1,15 +1,16 @@
 //! The sample events of `events/` end as the page beside them says.
 
-use conversation::Layout;
 use store::Status;
 
 use crate::batch::Batch;
 use crate::batch::tests::{STORED, carry, outcomes};
+use crate::error::CaptureError;
+use crate::intake::Intake;
 
 macro_rules! check {
     ($file:literal, $outcomes:literal, messages: $messages:literal, implementations: $implementations:literal) => {
         let payload = include_str!(concat!("../../../events/", $file));
-        let mut batch = Batch::read(payload, "request", Layout::Turn).unwrap();
+        let mut batch = Batch::read(payload, "request", &Intake::default()).unwrap();
         carry(&mut batch, |_| STORED(), |_| Ok(Status::Stored));
         assert_eq!(outcomes(&batch), $outcomes, $file);
         let captures = || {
@@ -33,6 +34,16 @@ macro_rules! check {
             $implementations,
             $file
         );
+    };
+}
+
+macro_rules! refused {
+    ($file:literal, $code:literal) => {
+        let payload = include_str!(concat!("../../../events/", $file));
+        let refused = Batch::read(payload, "request", &Intake::default())
+            .err()
+            .expect($file);
+        assert_eq!(CaptureError::from(refused).code(), $code, $file);
     };
 }
 
@@ -60,9 +71,106 @@ fn exchanges_of_other_shapes_are_kept() {
 }
 
 #[test]
+fn a_direct_event_that_nobody_knows_is_refused() {
+    check!("direct-unknown.json", "Capture.UnknownShape", messages: 0, implementations: 0);
+}
+
+#[test]
 fn batches_end_message_by_message() {
     check!("sqs-batch.json", "kept kept kept", messages: 6, implementations: 0);
     check!(
         "sqs-batch-poisoned.json", "kept not_json Capture.UnknownShape kept kept", messages: 6, implementations: 0
     );
+    check!("sqs-fifo.json", "kept kept kept", messages: 6, implementations: 0);
+    check!(
+        "sqs-fifo-poisoned.json", "kept Capture.UnknownShape kept Capture.HeldBack not_json kept",
+        messages: 8, implementations: 0
+    );
+    refused!("sqs-refused.json", "Capture.BadRecord");
+    refused!("sqs-fifo-refused.json", "Capture.BadRecord");
+}
+
+#[test]
+fn streams_end_record_by_record() {
+    check!("kinesis.json", "kept kept", messages: 4, implementations: 0);
+    check!(
+        "kinesis-poisoned.json", "kept not_json Capture.UnknownShape kept Capture.UnknownShape",
+        messages: 4, implementations: 0
+    );
+    check!("kinesis-refused.json", "Capture.BadRecord", messages: 0, implementations: 0);
+    check!("dynamodb.json", "kept kept skipped", messages: 4, implementations: 0);
+    check!(
+        "dynamodb-poisoned.json", "kept not_json Capture.UnknownShape kept", messages: 4, implementations: 0
+    );
+    check!("dynamodb-refused.json", "Capture.BadRecord", messages: 0, implementations: 0);
+}
+
+#[test]
+fn logs_end_line_by_line() {
+    check!("logs.json", "kept kept", messages: 4, implementations: 0);
+    check!("logs-poisoned.json", "skipped kept not_json", messages: 2, implementations: 0);
+    check!("logs-refused.json", "kept Capture.UnknownShape", messages: 2, implementations: 0);
+    check!("logs-control.json", "skipped", messages: 0, implementations: 0);
+}
+
+#[test]
+fn pipes_end_as_their_source_does() {
+    check!("pipes-sqs.json", "kept Capture.UnknownShape", messages: 2, implementations: 0);
+    check!(
+        "pipes-kinesis.json", "Capture.UnknownShape kept Capture.UnknownShape", messages: 2, implementations: 0
+    );
+    check!("pipes-dynamodb.json", "kept skipped", messages: 2, implementations: 0);
+    refused!("pipes-refused.json", "Capture.SourceNotAccepted");
+    refused!("firehose-refused.json", "Capture.SourceNotAccepted");
+}
+
+#[test]
+fn objects_are_waited_for() {
+    check!("s3.json", "Capture.ClaimRefused", messages: 0, implementations: 0);
+    check!("s3-lines.json", "Capture.ClaimRefused", messages: 0, implementations: 0);
+    check!("s3-refused.json", "Capture.ClaimRefused", messages: 0, implementations: 0);
+    check!(
+        "s3-sqs.json", "skipped Capture.ClaimRefused Capture.ClaimRefused skipped Capture.ClaimRefused",
+        messages: 0, implementations: 0
+    );
+    check!("s3-eventbridge.json", "Capture.ClaimRefused", messages: 0, implementations: 0);
+    check!("body-ref.json", "Capture.ClaimRefused", messages: 0, implementations: 0);
+    check!(
+        "body-ref-sqs.json", "Capture.ClaimRefused Capture.ClaimRefused Capture.ClaimRefused",
+        messages: 0, implementations: 0
+    );
+    check!("body-ref-refused.json", "Capture.ClaimRefused", messages: 0, implementations: 0);
+}
+
+#[test]
+fn requests_end_event_by_event() {
+    check!("function-url.json", "kept", messages: 2, implementations: 0);
+    check!("function-url-poisoned.json", "kept not_json kept", messages: 4, implementations: 0);
+    check!("function-url-refused.json", "Capture.Unidentified", messages: 0, implementations: 0);
+    check!("http-api.json", "kept", messages: 2, implementations: 0);
+    check!("http-api-foreign.json", "kept", messages: 2, implementations: 0);
+    check!("http-api-conflict.json", "kept", messages: 2, implementations: 0);
+    check!("http-api-poisoned.json", "kept Capture.UnknownShape kept", messages: 4, implementations: 0);
+    check!("http-api-refused.json", "not_json", messages: 0, implementations: 0);
+    check!("rest-api.json", "kept", messages: 2, implementations: 0);
+    check!("rest-api-poisoned.json", "kept", messages: 2, implementations: 0);
+    check!("rest-api-refused.json", "Capture.BadRequest", messages: 0, implementations: 0);
+}
+
+#[test]
+fn topics_and_buses_end_message_by_message() {
+    check!("sns.json", "kept", messages: 2, implementations: 0);
+    check!("sns-poisoned.json", "not_json", messages: 0, implementations: 0);
+    check!("sns-refused.json", "Capture.UnknownShape", messages: 0, implementations: 0);
+    check!("sns-sqs.json", "kept", messages: 2, implementations: 0);
+    check!("sns-sqs-poisoned.json", "kept not_json kept", messages: 4, implementations: 0);
+    check!(
+        "sns-sqs-refused.json", "Capture.UnknownShape Capture.SourceNotAccepted", messages: 0, implementations: 0
+    );
+    check!("eventbridge.json", "kept", messages: 2, implementations: 0);
+    check!("eventbridge-poisoned.json", "kept", messages: 2, implementations: 0);
+    check!("eventbridge-refused.json", "Capture.UnknownShape", messages: 0, implementations: 0);
+    check!("eventbridge-sqs.json", "kept", messages: 2, implementations: 0);
+    check!("eventbridge-sqs-poisoned.json", "kept kept not_json", messages: 4, implementations: 0);
+    check!("eventbridge-sqs-refused.json", "Capture.UnknownShape", messages: 0, implementations: 0);
 }

@@ -5,21 +5,56 @@ use time::OffsetDateTime;
 
 use crate::instant;
 
-/// The kind of event source a delivery came from.
+/// What gave an event the id and the time that it was delivered with: the innermost of the envelopes that it came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A direct invocation of the function.
     Direct,
     /// An Amazon SQS queue.
     Sqs,
+    /// An Amazon SNS topic, be it through a queue.
+    Sns,
+    /// An Amazon EventBridge bus, be it through a queue.
+    EventBridge,
+    /// An Amazon Kinesis data stream.
+    Kinesis,
+    /// The stream of an Amazon DynamoDB table.
+    DynamoDb,
+    /// A log group of Amazon CloudWatch Logs.
+    Logs,
+    /// A request to a function URL or to Amazon API Gateway.
+    Http,
+    /// An object of Amazon S3, whatever way its notification came.
+    S3,
 }
 
 impl Source {
-    /// The word in logs, in the ledger and in quarantine keys: `direct` or `sqs`.
+    /// The word in logs, in the ledger and in quarantine keys, for example `sqs`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Direct => "direct",
             Self::Sqs => "sqs",
+            Self::Sns => "sns",
+            Self::EventBridge => "eventbridge",
+            Self::Kinesis => "kinesis",
+            Self::DynamoDb => "dynamodb",
+            Self::Logs => "logs",
+            Self::Http => "http",
+            Self::S3 => "s3",
+        }
+    }
+
+    /// Whether its id names what was published, and not one delivery of it: such an id comes before the provider's.
+    pub(crate) fn names_what_was_published(self) -> bool {
+        match self {
+            Self::Sns | Self::EventBridge => true,
+            Self::Direct
+            | Self::Sqs
+            | Self::Kinesis
+            | Self::DynamoDb
+            | Self::Logs
+            | Self::Http
+            | Self::S3 => false,
         }
     }
 }
@@ -67,6 +102,67 @@ impl Delivery {
             time: attribute("SentTimestamp").and_then(instant::parse_unix_millis),
         }
     }
+
+    /// One SNS message: its `MessageId` and its `Timestamp`, which are the same for every subscriber and every try.
+    pub fn sns(message_id: Option<&str>, timestamp: Option<&str>) -> Self {
+        Self::published(Source::Sns, message_id, timestamp)
+    }
+
+    /// One EventBridge event: its `id` and its `time`, which are the same for every target, every try and a replay.
+    pub fn event_bridge(id: Option<&str>, time: Option<&str>) -> Self {
+        Self::published(Source::EventBridge, id, time)
+    }
+
+    /// One record of a stream: its `eventID`, and when the stream took it, in seconds since 1970, as it is written.
+    pub fn stream(source: Source, event_id: Option<&str>, arrival: Option<&str>) -> Self {
+        Self {
+            source,
+            id: given(event_id),
+            time: arrival.and_then(instant::parse_unix_seconds),
+        }
+    }
+
+    /// One event of a log: its `id`, and its `timestamp` in milliseconds since 1970, as it is written.
+    pub fn log_event(id: Option<&str>, timestamp: Option<&str>) -> Self {
+        Self {
+            source: Source::Logs,
+            id: given(id),
+            time: timestamp.and_then(instant::parse_unix_millis),
+        }
+    }
+
+    /// One HTTP request: its id, and when it came, in milliseconds since 1970, as it is written.
+    pub fn request(id: Option<&str>, epoch: Option<&str>) -> Self {
+        Self {
+            source: Source::Http,
+            id: given(id),
+            time: epoch.and_then(instant::parse_unix_millis),
+        }
+    }
+
+    /// One object: its place and version, and when it was put there, to the second: a bus tells it no better.
+    pub fn upload(id: &str, time: Option<&str>) -> Self {
+        Self {
+            source: Source::S3,
+            id: given(Some(id)),
+            time: time.and_then(instant::parse).map(instant::whole_second),
+        }
+    }
+
+    /// One of several events that came together.
+    #[must_use]
+    pub fn numbered(mut self, ordinal: usize) -> Self {
+        self.id = self.id.map(|id| format!("{id}#{ordinal}"));
+        self
+    }
+
+    fn published(source: Source, id: Option<&str>, time: Option<&str>) -> Self {
+        Self {
+            source,
+            id: given(id),
+            time: time.and_then(instant::parse),
+        }
+    }
 }
 
 fn given(id: Option<&str>) -> Option<String> {
@@ -101,6 +197,27 @@ mod tests {
             "m-1",
         );
         check(Some(""), "m-1");
+    }
+
+    #[test]
+    fn what_was_published_has_its_id_and_its_time() {
+        let sns = Delivery::sns(Some("n-1"), Some("2026-11-23T10:00:00.123Z"));
+        let event_bridge = Delivery::event_bridge(Some("n-1"), Some("2026-11-23T10:00:00.123Z"));
+        for (delivery, source) in [(sns, "sns"), (event_bridge, "eventbridge")] {
+            assert_eq!(delivery.source.as_str(), source);
+            assert_eq!(delivery.id.as_deref(), Some("n-1"));
+            assert_eq!(
+                delivery.time.map(instant::rfc3339).as_deref(),
+                Some("2026-11-23T10:00:00.123Z")
+            );
+        }
+    }
+
+    #[test]
+    fn one_of_several_is_named_by_its_number() {
+        let numbered = Delivery::direct(Some("r-1")).numbered(2);
+        assert_eq!(numbered.id.as_deref(), Some("r-1#2"));
+        assert_eq!(Delivery::direct(None).numbered(2).id, None);
     }
 
     #[test]

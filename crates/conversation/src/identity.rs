@@ -40,14 +40,17 @@ pub(crate) struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// The event's id, from what the event itself says first.
+    /// The event's id: its own; the id under which it was published; the provider's; that of the delivery.
     pub(crate) fn event_id(
         &self,
         event_id: Option<String>,
         response_id: Option<&str>,
     ) -> serde_json::Result<String> {
-        if let Some(own) = event_id.or_else(|| response_id.map(bounded_id)) {
-            return Ok(own);
+        let is_published =
+            self.delivery.id.is_some() && self.delivery.source.names_what_was_published();
+        let providers = response_id.filter(|_| !is_published).map(bounded_id);
+        if let Some(id) = event_id.or(providers) {
+            return Ok(id);
         }
         let of_delivery = if let Some(id) = &self.delivery.id {
             id.clone()

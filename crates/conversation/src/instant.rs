@@ -27,8 +27,13 @@ pub(crate) fn parse_unix_millis(text: &str) -> Option<OffsetDateTime> {
     in_range(OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?)
 }
 
-/// Seconds since 1970 with up to nine digits after the point, as JSON numbers of AWS and `OpenAI` are.
+/// Seconds since 1970 with up to nine digits after the point, as JSON numbers of AWS and `OpenAI` are; or with an
+/// exponent, as some encoders write large ones, to the millisecond.
 pub(crate) fn parse_unix_seconds(text: &str) -> Option<OffsetDateTime> {
+    if text.contains(['e', 'E']) {
+        let seconds: f64 = text.parse().ok()?;
+        return parse_unix_millis(&format!("{:.0}", seconds * 1000.0));
+    }
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
     if fraction.len() > 9 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -42,6 +47,11 @@ pub(crate) fn parse_unix_seconds(text: &str) -> Option<OffsetDateTime> {
 pub(crate) fn parse_unix_nanos(text: &str) -> Option<OffsetDateTime> {
     let nanos = text.parse::<u64>().ok().filter(|nanos| *nanos > 0)?;
     in_range(OffsetDateTime::from_unix_timestamp_nanos(i128::from(nanos)).ok()?)
+}
+
+/// The same instant without the fraction of its second.
+pub(crate) fn whole_second(instant: OffsetDateTime) -> OffsetDateTime {
+    instant.replace_nanosecond(0).unwrap_or(instant)
 }
 
 /// `2026-11-23T10:00:00.123Z`: as many digits of a second as it has.
@@ -146,10 +156,15 @@ mod tests {
             seconds("1795429800.123456789"),
             expected("2026-11-23T10:30:00.123456789Z")
         );
+        assert_eq!(
+            seconds("1.545084650987E9"),
+            expected("2018-12-17T22:10:50.987Z")
+        );
         for odd in [
             "",
             "-1",
-            "1e9",
+            "1e300",
+            "NaN",
             "1.0123456789",
             "1.x",
             "soon",

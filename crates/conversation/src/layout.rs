@@ -85,6 +85,11 @@ pub(crate) fn quarantine_key(delivery: &Delivery, input: &[u8]) -> String {
     )
 }
 
+/// Below which prefix a tenant's own objects lie, in a bucket that several tenants share: `t=…/`.
+pub fn tenant_prefix(tenant_id: &str) -> String {
+    format!("t={}/", segment(tenant_id))
+}
+
 /// How long an id may be in a key, in bytes: three of them and the rest stay far below S3's 1024.
 const SEGMENT_MAX_BYTES: usize = 120;
 

@@ -9,9 +9,9 @@
 //!
 //! # Identity
 //!
-//! - **Event id**: the event's `event_id`; the provider's `response_id`; the source's id of the delivery, with
-//!   `#ordinal` if that holds several events or a batch of records; else the SHA-256 of the event and its time. Never of content alone:
-//!   people say the same thing twice.
+//! - **Event id**: the event's `event_id`; the id under which SNS or EventBridge published it; the provider's `response_id`;
+//!   the source's id of the delivery; else the SHA-256 of the event and its time. An id of the source gets `#ordinal` if
+//!   it stands for several events. Never of content alone: people say the same thing twice.
 //! - **Time**: the event's `occurred_at`; the source's time of the delivery; else none, and never the time of processing,
 //!   which is another one for every retry.
 //! - **Message id**: the producer's. Else, where the history is sent in full, a link in a chain of hashes over tenant,
@@ -24,6 +24,7 @@
 //!   their own hash, so that a repeated event can be told from another one under the same id.
 
 pub mod adapt;
+mod caller;
 mod capture;
 mod content;
 mod delivery;
@@ -39,6 +40,7 @@ mod transcript;
 mod usage;
 
 pub use adapt::{AdaptError, Document};
+pub use caller::Caller;
 pub use capture::{Capture, Direction, History, Implementation, Message, Part, Shape, Trace};
 pub use content::CONTENT_MAX_BYTES;
 pub use delivery::{Delivery, Source};

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::adapt::captures_of;
 use crate::capture::Capture;
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, Source};
 use crate::json::{Json, MAX_DEPTH, Raw};
 use crate::layout::Layout;
 use damage::damaged_event;
@@ -153,6 +153,14 @@ fn delivery() -> impl Strategy<Value = Delivery> {
             |name| (name == "SentTimestamp").then_some("1795429800123"),
             ""
         )),
+        Just(Delivery::sns(Some("n-1"), Some("2026-11-23T10:00:00.123Z"))),
+        Just(Delivery::event_bridge(Some("b-1"), None)),
+        Just(Delivery::stream(
+            Source::Kinesis,
+            Some("shardId-0:1"),
+            Some("1545084650.987")
+        )),
+        Just(Delivery::log_event(Some("3718"), Some("1795429800123"))),
     ]
 }
 

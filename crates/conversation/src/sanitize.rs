@@ -26,6 +26,13 @@ impl Clean<'_> {
     pub fn sanitized(&self) -> Sanitized {
         self.sanitized
     }
+
+    /// The same text, taken out of another one in which this had to be repaired already.
+    #[must_use]
+    pub fn out_of(mut self, outer: Sanitized) -> Self {
+        self.sanitized = self.sanitized.and(outer);
+        self
+    }
 }
 
 /// Shows the size, never the text.

@@ -97,6 +97,25 @@ variables! {
     REDACTION = {
         aliases: [], read_by: "capture", accepted: "`off` (this version has no redaction)", default: "`off`",
     };
+    /// Buckets whose objects may hold events: by an event's `body_ref`, or by a notification of S3.
+    CLAIM_CHECK_BUCKETS = {
+        aliases: [], read_by: "capture", accepted: "names of buckets with commas between them, not the archive's own",
+        default: "none: such events are refused",
+    };
+    /// What holds for an HTTP request that no authorizer has let in: it is refused, or taken at its word as a queue's message is.
+    HTTP_AUTHORIZER = {
+        aliases: [], read_by: "capture", accepted: "`required` or `none`", default: "`required`",
+    };
+    /// Where in the `requestContext` of an HTTP request the user stands, which is never taken from the body.
+    HTTP_USER = {
+        aliases: [], read_by: "capture", accepted: "names with points between them, such as `authorizer.jwt.claims.email`",
+        default: "the subject of the token, the Cognito identity, the IAM user or role, or the `principalId`",
+    };
+    /// Where in the `requestContext` of an HTTP request the tenant stands, which is never taken from the body.
+    HTTP_TENANT = {
+        aliases: [], read_by: "capture", accepted: "names with points between them, such as `authorizer.jwt.claims.org_id`",
+        default: "none: all belong to the tenant `default`",
+    };
     /// Seconds that one connect may take, login attempts and waits included.
     CONNECT_BUDGET_SECONDS = {
         aliases: [], read_by: "capture, rotation, cli", accepted: "a number from 1 to 900", default: "8",

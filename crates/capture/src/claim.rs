@@ -1,0 +1,281 @@
+//! Claim checks: events that say where in S3 their body lies, and objects that hold events.
+//!
+//! Only buckets that an operator has named are read, or an event could have this function read what its sender may not. What
+//! an event itself says of its conversation, its user and its time counts; the object adds what it leaves out.
+
+use archive::{ArchiveError, Location};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use conversation::{Caller, Raw, layout};
+use sha2::{Digest as _, Sha256};
+
+use crate::source::s3::Upload;
+use crate::unpack::{UnpackError, unpack};
+
+/// The field of an event that says where its body lies.
+const BODY_REF: &str = "body_ref";
+
+/// Why the object that an event names is not taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClaimError {
+    /// Name the object as accepted.
+    #[error(
+        "`body_ref` is not accepted, accepted: an object with the texts `bucket` and `key`, and if given `version_id`, `sha256` in hexadecimal or Base64, and a number `bytes`"
+    )]
+    Reference,
+    /// As the operator, name the bucket in `CLAIM_CHECK_BUCKETS`.
+    #[error("the bucket is not one of `CLAIM_CHECK_BUCKETS`")]
+    Bucket,
+    /// Put the object below the prefix of the sender's own tenant.
+    #[error("a sender by HTTP may name objects below `t=TENANT/` of the own tenant only")]
+    Prefix,
+    /// Make several smaller objects of it.
+    #[error("the object has more than 33554432 bytes")]
+    TooLarge,
+    /// Send the event again with what the object holds: the object is another one than that which the event means.
+    #[error(
+        "the object is not the one that `body_ref` describes: its size or its SHA-256 is another one"
+    )]
+    Changed,
+    /// Repair the object.
+    #[error("the object cannot be unpacked")]
+    Packed(#[source] UnpackError),
+    /// Put the body itself into the object.
+    #[error("the object refers to another object")]
+    Chained,
+    /// Put the object there, or let the function's role read it; else try again.
+    #[error("the object cannot be read")]
+    Fetch(#[source] ArchiveError),
+}
+
+/// An object to be read, and what is known about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) location: Location,
+    sha256: Option<[u8; 32]>,
+    bytes: Option<u64>,
+}
+
+/// The claim of an event; `None` for an event that has its body with it.
+pub(crate) fn of_event(event: &Raw<'_>) -> Option<Result<Claim, ClaimError>> {
+    let reference = event.get(BODY_REF)?;
+    // `null` is the same as absent; anything else is for the adapters to judge.
+    reference.entries()?;
+    Some(read(reference).ok_or(ClaimError::Reference))
+}
+
+fn read(reference: &Raw<'_>) -> Option<Claim> {
+    let text = |key: &str| match reference.get(key).map(Raw::text) {
+        None | Some("null") => Some(None),
+        Some(_) => reference.get(key)?.string().map(Some),
+    };
+    let named = |key: &str| text(key)?.filter(|name| !name.is_empty());
+    Some(Claim {
+        location: Location {
+            bucket: named("bucket")?,
+            key: named("key")?,
+            version_id: text("version_id")?,
+        },
+        sha256: match text("sha256")? {
+            None => None,
+            Some(hash) => Some(sha256(&hash)?),
+        },
+        bytes: match reference.get("bytes").map(Raw::text) {
+            None | Some("null") => None,
+            Some(number) => Some(number.parse().ok()?),
+        },
+    })
+}
+
+fn sha256(text: &str) -> Option<[u8; 32]> {
+    let bytes = hex::decode(text).or_else(|_| BASE64.decode(text)).ok()?;
+    bytes.try_into().ok()
+}
+
+impl Claim {
+    /// The object of a notification.
+    pub(crate) fn of_upload(upload: &Upload) -> Self {
+        Self {
+            location: Location {
+                bucket: upload.bucket.clone(),
+                key: upload.key.clone(),
+                version_id: upload.version_id.clone(),
+            },
+            sha256: None,
+            bytes: None,
+        }
+    }
+
+    /// Whether the object may be read for whoever names it.
+    pub(crate) fn check(
+        &self,
+        buckets: &[String],
+        caller: Option<&Caller>,
+    ) -> Result<(), ClaimError> {
+        if !buckets.contains(&self.location.bucket) {
+            return Err(ClaimError::Bucket);
+        }
+        let own = caller.map(|caller| layout::tenant_prefix(caller.tenant_id()));
+        match own {
+            Some(own) if !self.location.key.starts_with(&own) => Err(ClaimError::Prefix),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the object holds, if it is the one that is meant.
+    pub(crate) fn open(&self, object: Vec<u8>) -> Result<Vec<u8>, ClaimError> {
+        let is_meant = self.bytes.is_none_or(|bytes| bytes == object.len() as u64)
+            && self
+                .sha256
+                .is_none_or(|sha256| sha256 == <[u8; 32]>::from(Sha256::digest(&object)));
+        if !is_meant {
+            return Err(ClaimError::Changed);
+        }
+        unpack(object).map_err(ClaimError::Packed)
+    }
+}
+
+/// The event id of an event that refers to an object.
+pub(crate) fn event_id(referring: &str) -> Option<String> {
+    let id = Raw::read(referring).ok()?.get("event_id")?.string()?;
+    (!id.is_empty()).then_some(id)
+}
+
+/// An event of an object, with what the event says that refers to it. What is no object stays as it is.
+///
+/// Where several events are in the object the `event_id` can be that of none: it is not taken over.
+pub(crate) fn completed(event: &Raw<'_>, referring: &str, is_one_of_several: bool) -> String {
+    let referring = Raw::read(referring).ok();
+    let said = referring.as_ref().and_then(Raw::entries);
+    let (Some(own), Some(said), Some(referring)) = (event.entries(), said, &referring) else {
+        return event.text().to_owned();
+    };
+    let is_said = |key: &str| {
+        key != BODY_REF
+            && !(is_one_of_several && key == "event_id")
+            && referring
+                .get(key)
+                .is_some_and(|value| value.text() != "null")
+    };
+    let said = said.iter().filter(|(key, _)| is_said(key));
+    let own = own.iter().filter(|(key, _)| !is_said(key));
+    let fields: Vec<String> = said
+        .chain(own)
+        .filter_map(|(key, value)| {
+            Some(format!(
+                "{}:{}",
+                serde_json::to_string(key).ok()?,
+                value.text()
+            ))
+        })
+        .collect();
+    format!("{{{}}}", fields.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(event: &str) -> Option<Result<Claim, ClaimError>> {
+        of_event(&Raw::read(event).unwrap())
+    }
+
+    fn found(event: &str) -> Claim {
+        claim(event).expect("a claim").expect("a sound one")
+    }
+
+    #[test]
+    fn an_event_names_its_object() {
+        let hash = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
+        let found = found(&format!(
+            r#"{{"body_ref":{{"bucket":"b","key":"k","version_id":null,"sha256":"{hash}","bytes":3,"etag":"x"}}}}"#
+        ));
+        assert_eq!(found.location.bucket, "b");
+        assert_eq!(found.location.version_id, None);
+        assert_eq!(found.open(b"foo".to_vec()).unwrap(), b"foo");
+        assert!(matches!(
+            found.open(b"bar".to_vec()),
+            Err(ClaimError::Changed)
+        ));
+        assert!(matches!(
+            found.open(b"fooo".to_vec()),
+            Err(ClaimError::Changed)
+        ));
+    }
+
+    #[test]
+    fn what_is_no_reference_is_told_and_what_is_none_at_all_is_left() {
+        for reference in [
+            "{}",
+            r#"{"bucket":"b"}"#,
+            r#"{"bucket":"","key":"k"}"#,
+            r#"{"bucket":"b","key":7}"#,
+            r#"{"bucket":"b","key":"k","sha256":"abc"}"#,
+            r#"{"bucket":"b","key":"k","bytes":-1}"#,
+        ] {
+            let claim = claim(&format!(r#"{{"body_ref":{reference}}}"#));
+            assert!(
+                matches!(claim, Some(Err(ClaimError::Reference))),
+                "{reference}"
+            );
+        }
+        for event in [
+            r#"{"body_ref":null}"#,
+            r#"{"body_ref":"s3://b/k"}"#,
+            "{}",
+            "[]",
+        ] {
+            assert!(claim(event).is_none(), "{event}");
+        }
+    }
+
+    #[test]
+    fn only_named_buckets_and_the_callers_own_prefix_are_read() {
+        let buckets = ["b".to_owned()];
+        let at = |bucket: &str, key: &str| {
+            found(&format!(
+                r#"{{"body_ref":{{"bucket":"{bucket}","key":"{key}"}}}}"#
+            ))
+        };
+        let caller = Caller::new(Some("t/1"), "u");
+        let own = format!("{}k", layout::tenant_prefix("t/1"));
+        assert!(at("b", "k").check(&buckets, None).is_ok());
+        assert!(at("b", &own).check(&buckets, Some(&caller)).is_ok());
+        assert!(matches!(
+            at("b", "k").check(&buckets, Some(&caller)),
+            Err(ClaimError::Prefix)
+        ));
+        assert!(matches!(
+            at("c", "k").check(&buckets, None),
+            Err(ClaimError::Bucket)
+        ));
+        assert!(matches!(
+            at("b", "k").check(&[], None),
+            Err(ClaimError::Bucket)
+        ));
+    }
+
+    #[track_caller]
+    fn check_completed(event: &str, is_one_of_several: bool, expected: &str) {
+        let referring = r#"{"schema":"llm.capture/1","event_id":"e","user_id":null,"user_id":"u","messages":null,"body_ref":{"bucket":"b","key":"k"}}"#;
+        assert_eq!(event_id(referring).as_deref(), Some("e"));
+        let event = Raw::read(event).unwrap();
+        assert_eq!(completed(&event, referring, is_one_of_several), expected);
+    }
+
+    #[test]
+    fn what_the_referring_event_says_counts_and_the_object_adds_the_rest() {
+        check_completed(
+            r#"{"messages":[1],"user_id":"x","event_id":"y"}"#,
+            false,
+            r#"{"schema":"llm.capture/1","event_id":"e","user_id":null,"user_id":"u","messages":[1]}"#,
+        );
+        check_completed(
+            r#"{"event_id":"y"}"#,
+            true,
+            r#"{"schema":"llm.capture/1","user_id":null,"user_id":"u","event_id":"y"}"#,
+        );
+        check_completed("7", false, "7");
+    }
+}
