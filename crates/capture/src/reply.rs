@@ -221,9 +221,28 @@ mod tests {
     #[test]
     fn callers_of_the_first_function_find_its_keys() {
         let text = r#"{"user":"u-1","text":"q"}"#;
-        insta::assert_snapshot!(reply(text, &Status::Stored), @r#""#);
+        insta::assert_snapshot!(reply(text, &Status::Stored), @r#"
+        {
+          "statusCode": 200,
+          "conversation_id": "c-19f1064b619d49d35392eac7261cd726",
+          "timestamp": "1970-01-01T00:00:00.000000Z",
+          "s3_key": "conversations/v1/t=default/dt=undated/c=c-19f1064b619d49d35392eac7261cd726/request-1.json",
+          "message": "conversation captured",
+          "status": "stored",
+          "event_id": "request-1"
+        }
+        "#);
         let in_body = serde_json::json!({"body": text}).to_string();
-        insta::assert_snapshot!(reply(&in_body, &Status::Stored), @r#""#);
+        insta::assert_snapshot!(reply(&in_body, &Status::Stored), @r##"
+        {
+          "statusCode": 200,
+          "headers": {
+            "content-type": "application/json"
+          },
+          "body": "{\"statusCode\":200,\"conversation_id\":\"c-19f1064b619d49d35392eac7261cd726\",\"timestamp\":\"1970-01-01T00:00:00.000000Z\",\"s3_key\":\"conversations/v1/t=default/dt=undated/c=c-19f1064b619d49d35392eac7261cd726/request-1.json\",\"message\":\"conversation captured\",\"status\":\"stored\",\"event_id\":\"request-1\"}",
+          "isBase64Encoded": false
+        }
+        "##);
     }
 
     #[test]

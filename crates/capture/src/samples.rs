@@ -1,5 +1,9 @@
 //! The sample events of `events/` end as the page beside them says.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use conversation::Shape;
+use serde_json::{Value, json};
 use store::Status;
 
 use crate::batch::Batch;
@@ -44,6 +48,12 @@ macro_rules! refused {
             .err()
             .expect($file);
         assert_eq!(CaptureError::from(refused).code(), $code, $file);
+    };
+}
+
+macro_rules! shape {
+    ($file:literal) => {
+        ($file, include_str!(concat!("../../../events/", $file)))
     };
 }
 
@@ -173,4 +183,79 @@ fn topics_and_buses_end_message_by_message() {
     check!("eventbridge-sqs.json", "kept", messages: 2, implementations: 0);
     check!("eventbridge-sqs-poisoned.json", "kept kept not_json", messages: 4, implementations: 0);
     check!("eventbridge-sqs-refused.json", "Capture.UnknownShape", messages: 0, implementations: 0);
+}
+
+/// An event of each shape, by the file with it.
+const SHAPES: [(&str, &str); 11] = [
+    shape!("direct-canonical.json"),
+    shape!("direct-legacy.json"),
+    shape!("direct-openai-chat.json"),
+    shape!("direct-openai-responses.json"),
+    shape!("direct-anthropic.json"),
+    shape!("direct-converse.json"),
+    shape!("direct-bedrock-log.json"),
+    shape!("direct-opentelemetry.json"),
+    shape!("direct-otlp-spans.json"),
+    shape!("direct-agentcore.json"),
+    shape!("direct-text.json"),
+];
+
+/// What each source makes of an event.
+fn sent_by_every_source(event: &str) -> Vec<(&'static str, Value)> {
+    let base64 = BASE64_STANDARD.encode(event);
+    let notification = json!({"Type": "Notification", "MessageId": "n-1", "TopicArn": "arn:aws:sns:r:0:t", "Message": event, "Timestamp": "2026-11-23T10:00:00.000Z"});
+    let detail: Value = serde_json::from_str(event).unwrap();
+    let bus = json!({"version": "0", "id": "b-1", "detail-type": "Turn Captured", "source": "s", "time": "2026-11-23T10:00:00Z", "detail": detail});
+    let queue = |body: &str| json!({"messageId": "m-1", "eventSource": "aws:sqs", "body": body});
+    let kinesis = json!({"sequenceNumber": "1", "data": base64, "approximateArrivalTimestamp": 1_795_428_000.5});
+    let image = json!({"pk": {"S": "1"}, "event": {"S": event}});
+    let lines = json!({"messageType": "DATA_MESSAGE", "logEvents": [{"id": "l-1", "timestamp": 1_795_428_000_000_i64, "message": detail.to_string()}]});
+    let lines = BASE64_STANDARD.encode(crate::unpack::tests::gzip(lines.to_string().as_bytes()));
+    let request = json!({
+        "version": "2.0", "body": event, "headers": {"content-type": "application/json"},
+        "requestContext": {"requestId": "r-1", "http": {"method": "POST"}, "authorizer": {"jwt": {"claims": {"sub": "u-1"}}}},
+    });
+    vec![
+        ("a queue", json!({"Records": [queue(event)]})),
+        (
+            "a topic",
+            json!({"Records": [{"EventSource": "aws:sns", "Sns": notification}]}),
+        ),
+        (
+            "a topic and a queue",
+            json!({"Records": [queue(&notification.to_string())]}),
+        ),
+        (
+            "a bus and a queue",
+            json!({"Records": [queue(&bus.to_string())]}),
+        ),
+        ("a bus", bus),
+        (
+            "a shard",
+            json!({"Records": [{"eventSource": "aws:kinesis", "eventID": "s:1", "kinesis": kinesis}]}),
+        ),
+        (
+            "a table",
+            json!({"Records": [{"eventSource": "aws:dynamodb", "eventID": "e-1", "eventName": "INSERT", "dynamodb": {"SequenceNumber": "1", "NewImage": image}}]}),
+        ),
+        ("a pipe", json!([queue(event)])),
+        ("a log", json!({"awslogs": {"data": lines}})),
+        ("a request", request),
+    ]
+}
+
+#[test]
+fn every_shape_is_known_in_every_source() {
+    for (file, event) in SHAPES {
+        let direct = Batch::read(event, "request", &Intake::default()).unwrap();
+        let shapes = |batch: &Batch| -> Vec<Shape> {
+            let entries = batch.items().iter().flat_map(|item| item.entries());
+            entries.map(|entry| entry.capture.shape).collect()
+        };
+        assert!(!shapes(&direct).is_empty(), "{file}");
+        for (source, payload) in sent_by_every_source(event) {
+            let batch = Batch::read(&payload.to_string(), "request", &Intake::default()).unwrap();
+            assert_eq!(shapes(&batch), shapes(&direct), "{file} by {source}");
+        }
+    }
 }
