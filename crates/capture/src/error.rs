@@ -140,7 +140,20 @@ impl CaptureError {
         match (self.source(), self.cause_code()) {
             (None, _) => self.to_string(),
             (Some(cause), None) => format!("{self}: {cause}"),
-            (Some(cause), Some(code)) => format!("{self}: {cause} (`{code}`)"),
+            (Some(cause), Some(code)) => match self.sqlstate() {
+                Some(sqlstate) => format!("{self}: {cause} (`{code}`, SQLSTATE {sqlstate})"),
+                None => format!("{self}: {cause} (`{code}`)"),
+            },
+        }
+    }
+
+    fn sqlstate(&self) -> Option<&str> {
+        match self {
+            Self::Database(error) => match &**error {
+                RunError::Work(error) => error.sqlstate(),
+                _ => None,
+            },
+            _ => None,
         }
     }
 

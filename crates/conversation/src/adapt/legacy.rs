@@ -125,7 +125,8 @@ fn said(
         identity: None,
         alternative: false,
         finish_reason: None,
-        metadata: Json::empty_object(),
+        // As the original wrote it; old readers ask for it.
+        metadata: Json::object([("source", Json::from(key))]),
     }))
 }
 
