@@ -97,7 +97,12 @@ STRATEGY ?= both
 .PHONY: rotation-chaos
 rotation-chaos: tools build ## cut, delay, double and kill RUNS= rotations at random, from SEED= on
 	$(call heading,rotations with random faults)
-	@$(WITH_TOOLS) $(LOCAL) chaos --runs "$(RUNS)" --strategy "$(STRATEGY)" $(if $(SEED),--seed "$(SEED)")
+	@$(WITH_TOOLS) $(LOCAL) rotation-chaos --runs "$(RUNS)" --strategy "$(STRATEGY)" $(if $(SEED),--seed "$(SEED)")
+
+.PHONY: capture-chaos
+capture-chaos: tools build ## cut, delay, double and kill the deliveries of RUNS= queues at random, from SEED= on
+	$(call heading,captures with random faults)
+	@$(WITH_TOOLS) $(LOCAL) capture-chaos --runs "$(RUNS)" $(if $(SEED),--seed "$(SEED)")
 
 # The drivers of one test, where there is npm.
 .PHONY: node

@@ -4,7 +4,6 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use local::canary::said;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
 use crate::system::{CAPTURE, System};
 
@@ -190,50 +189,6 @@ async fn a_redelivered_event_changes_nothing() {
         (system.messages().await, system.object_versions().await),
         (2, 1)
     );
-    system.assert_counters_are_exact().await;
-}
-
-#[tokio::test]
-async fn sixteen_deliveries_at_once_store_each_event_once() {
-    let system = System::start("concurrency").await;
-    let events: Vec<String> = (0..40)
-        .map(|number| turn(&format!("c-{}", number % 7), number).to_string())
-        .collect();
-    let mut random = fastrand::Rng::with_seed(20_261_123);
-    let mut deliveries = Vec::new();
-    for _ in 0..5 {
-        let mut shuffled = events.clone();
-        random.shuffle(&mut shuffled);
-        deliveries.extend(shuffled.chunks(10).map(batch));
-    }
-    let mut workers = JoinSet::new();
-    let limit = std::sync::Arc::new(tokio::sync::Semaphore::new(16));
-    for delivery in deliveries {
-        let limit = std::sync::Arc::clone(&limit);
-        let invocation = system.invoke(CAPTURE, &delivery);
-        workers.spawn(async move {
-            let _permit = limit.acquire().await.unwrap();
-            invocation.await
-        });
-    }
-    while let Some(invoked) = workers.join_next().await {
-        let payload = invoked.unwrap().payload;
-        assert_eq!(
-            failures(&serde_json::from_slice(&payload).unwrap()),
-            [""; 0]
-        );
-    }
-    assert_eq!(system.messages().await, 80);
-    assert_eq!(
-        system
-            .number(
-                "SELECT count(*) FROM capture_events WHERE outcome = 'stored'",
-                &[]
-            )
-            .await,
-        40
-    );
-    assert_eq!(system.object_versions().await, 40);
     system.assert_counters_are_exact().await;
 }
 

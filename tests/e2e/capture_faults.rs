@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use local::canary::said;
-use local::{Fault, FaultProxy};
+use local::{Fault, FaultProxy, StackOptions};
+use serde_json::Value;
 
 use crate::capture::{batch, failures, turn};
 use crate::system::{CAPTURE, PATIENCE, System};
@@ -146,4 +147,52 @@ async fn a_connection_that_died_while_idle_is_replaced() {
     let terminate = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'conversation-capture'";
     assert!(system.number(terminate, &[]).await >= 1);
     assert_eq!(system.capture(&turn("c", 2)).await["status"], "stored");
+}
+
+/// The server goes away while the statement waits in it, and comes back.
+#[tokio::test]
+async fn a_server_that_restarts_in_a_statement_costs_a_delivery() {
+    let options = StackOptions::from_environment().unwrap();
+    let system = System::with(options.own_postgres(|postgres| postgres), "restart").await;
+    system.create_tables().await;
+    system.announce_unless(
+        "Capture.DatabaseUnavailable",
+        "the session has replaced its connection in time",
+    );
+    system.capture(&turn("c", 1)).await;
+    let other = system.database.superuser().await.unwrap();
+    other
+        .batch_execute("BEGIN; LOCK TABLE messages IN ACCESS EXCLUSIVE MODE")
+        .await
+        .unwrap();
+    let delivery = batch(&[turn("c", 2).to_string()]);
+    let invocation = tokio::spawn(system.invoke(CAPTURE, &delivery));
+    let superuser = system.database.superuser().await.unwrap();
+    local::wait::until("a statement that waits for the lock", PATIENCE, async || {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        let waiting: i64 = superuser.query_one(waiting, &[]).await.unwrap().get(0);
+        (waiting > 0).then_some(())
+    })
+    .await
+    .unwrap();
+    system
+        .stack
+        .own_postgres()
+        .unwrap()
+        .restart()
+        .await
+        .unwrap();
+    let invoked = invocation.await.unwrap();
+    let reply: Value = serde_json::from_slice(&invoked.payload).unwrap();
+    let failed = failures(&reply);
+    assert!(failed.is_empty() || failed == ["m-0"], "{reply}");
+    if failed.is_empty() {
+        assert_eq!(system.messages().await, 4, "acknowledged, so it is there");
+    }
+    assert_eq!(failures(&system.capture(&delivery).await), [""; 0]);
+    assert_eq!(
+        (system.messages().await, system.object_versions().await),
+        (4, 2)
+    );
+    system.assert_counters_are_exact().await;
 }

@@ -83,7 +83,7 @@ fn table(event: &Value) -> Value {
 }
 
 /// A request to an HTTP API with a token that has these claims.
-fn request(claims: &Value, body: &str) -> Value {
+pub fn request(claims: &Value, body: &str) -> Value {
     json!({
         "version": "2.0", "routeKey": "POST /captures", "rawPath": "/captures", "body": body, "isBase64Encoded": false,
         "headers": {"content-type": "application/json", "idempotency-key": format!("key-{}", body.len())},

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use local::StackOptions;
-use local::chaos::{self, Chaos, Told};
+use local::chaos::{Runs, Told, rotation};
 use local::secrets_manager::Step;
 use tokio::task::JoinSet;
 
@@ -17,21 +17,22 @@ const AT_ONCE: usize = 8;
 #[tokio::test]
 async fn nobody_is_locked_out_of_three_hundred_disturbed_runs() {
     let options = StackOptions::from_environment().unwrap();
-    let chaos = Chaos {
+    let runs = Runs {
         seed: 1,
         runs: 300,
         players: 8,
-        strategy: None,
         silence: Duration::from_secs(30),
     };
     let told = |told: Told<'_>| match told {
         Told::Report(report) => eprintln!("{report}"),
         Told::Violation(violation) => eprintln!("{violation}"),
     };
-    let report = chaos::run(options, chaos, told).await.unwrap();
+    let report = rotation::run(options, runs, None, told).await.unwrap();
     assert!(report.is_clean() && report.runs == 300, "{report}");
     assert!(
-        report.killed > 100 && report.cut > 100 && (100..200).contains(&report.alternating),
+        report.killed > 100
+            && report.cut > 100
+            && (100..200).contains(&report.kinds["alternating-users"]),
         "something happened: {report}"
     );
 }

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::Strategy;
-use super::play::Played;
-use super::script::Script;
+use super::Played;
 use crate::canary::Find;
 
 /// How it went.
@@ -14,11 +12,11 @@ use crate::canary::Find;
 pub struct Report {
     /// Runs that were played.
     pub runs: u64,
-    /// Those of alternating users among them.
-    pub alternating: u64,
-    /// Invocations of the function, those of the normal rotations at the end left out.
+    /// How many of each kind.
+    pub kinds: BTreeMap<&'static str, u64>,
+    /// Invocations of the function while it was disturbed; those afterwards, in which all must end well, left out.
     pub invocations: u64,
-    /// How often a flight was disturbed.
+    /// How often something was disturbed.
     pub troubles: u64,
     /// Connections that were reset for it.
     pub cut: u64,
@@ -28,7 +26,7 @@ pub struct Report {
     pub errors: BTreeMap<String, u64>,
     /// What must not be.
     pub violations: Vec<Violation>,
-    /// Passwords in what the functions wrote.
+    /// Passwords and what was said, in what the functions wrote.
     pub leaks: Vec<Find>,
     /// How long it took.
     pub elapsed: Duration,
@@ -39,12 +37,12 @@ pub struct Report {
 pub struct Violation {
     /// The seed of the run.
     pub seed: u64,
-    /// Its strategy.
-    pub strategy: Strategy,
     /// What is wrong, and when it was seen.
     pub what: String,
     /// All that happens in the run.
     pub script: String,
+    /// What plays the same run again.
+    pub command: String,
 }
 
 impl Report {
@@ -54,9 +52,13 @@ impl Report {
     }
 
     /// Adds a run; its violation.
-    pub(super) fn add(&mut self, script: &Script, played: Played) -> Option<&Violation> {
+    pub(super) fn add(
+        &mut self,
+        played: Played,
+        violation: Option<Violation>,
+    ) -> Option<&Violation> {
         self.runs += 1;
-        self.alternating += u64::from(script.strategy == Strategy::AlternatingUsers);
+        *self.kinds.entry(played.kind).or_default() += 1;
         self.invocations += played.invocations;
         self.troubles += played.troubles;
         self.cut += played.cut;
@@ -64,52 +66,36 @@ impl Report {
         for error in played.errors {
             *self.errors.entry(error).or_default() += 1;
         }
-        let violation = Violation {
-            seed: script.seed,
-            strategy: script.strategy,
-            what: played.violation?,
-            script: script.to_string(),
-        };
-        self.violations.push(violation);
+        self.violations.push(violation?);
         self.violations.last()
-    }
-}
-
-impl Violation {
-    /// What plays the same run again.
-    pub fn command(&self) -> String {
-        format!(
-            "make rotation-chaos RUNS=1 SEED={} STRATEGY={}",
-            self.seed, self.strategy
-        )
     }
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { what, script, .. } = self;
-        write!(
-            f,
-            "violation: {what}\n{script}repeat it: {}",
-            self.command()
-        )
+        let Self {
+            what,
+            script,
+            command,
+            ..
+        } = self;
+        write!(f, "violation: {what}\n{script}repeat it: {command}")
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for violation in &self.violations {
-            writeln!(f, "violation: {}: {}", violation.command(), violation.what)?;
+            writeln!(f, "violation: {}: {}", violation.command, violation.what)?;
         }
         for leak in &self.leaks {
             writeln!(f, "{leak}")?;
         }
         writeln!(
             f,
-            "{} runs, {} of them of alternating users, in {:.1} s: {} invocations, {} disturbed, {} connections cut, \
-             {} processes killed, {} violations",
+            "{} runs ({}) in {:.1} s: {} invocations, {} disturbed, {} connections cut, {} processes killed, {} violations",
             self.runs,
-            self.alternating,
+            listed(&self.kinds),
             self.elapsed.as_secs_f64(),
             self.invocations,
             self.troubles,
@@ -117,13 +103,16 @@ impl fmt::Display for Report {
             self.killed,
             self.violations.len()
         )?;
-        let errors: Vec<String> = self
-            .errors
-            .iter()
-            .map(|(error, count)| format!("{error} {count}"))
-            .collect();
-        write!(f, "errors: {}", errors.join(", "))
+        write!(f, "errors: {}", listed(&self.errors))
     }
+}
+
+fn listed(counts: &BTreeMap<impl fmt::Display, u64>) -> String {
+    let counts: Vec<String> = counts
+        .iter()
+        .map(|(what, count)| format!("{what} {count}"))
+        .collect();
+    counts.join(", ")
 }
 
 #[cfg(test)]
@@ -132,22 +121,27 @@ mod tests {
 
     #[test]
     fn a_violation_is_told_with_what_repeats_it_and_makes_the_report_unclean() {
-        let script = Script::of(7, Some(Strategy::AlternatingUsers));
-        let played = Played {
-            violation: Some("nobody gets in".to_owned()),
+        let violation = Violation {
+            seed: 7,
+            what: "nobody gets in".to_owned(),
+            script: "1. createSecret\n".to_owned(),
+            command: "make rotation-chaos RUNS=1 SEED=7".to_owned(),
+        };
+        let played = || Played {
+            kind: "single-user",
             ..Played::default()
         };
         let mut report = Report::default();
-        assert!(report.add(&script, Played::default()).is_none() && report.is_clean());
-        let told = report.add(&script, played).unwrap().to_string();
-        let command = "make rotation-chaos RUNS=1 SEED=7 STRATEGY=alternating-users";
+        assert!(report.add(played(), None).is_none() && report.is_clean());
+        let told = report.add(played(), Some(violation)).unwrap().to_string();
         for text in [told, report.to_string()] {
             assert!(
-                text.contains(command) && text.contains("nobody gets in"),
+                text.contains("make rotation-chaos RUNS=1 SEED=7")
+                    && text.contains("nobody gets in"),
                 "{text}"
             );
         }
         assert!(!report.is_clean());
-        assert_eq!((report.runs, report.alternating), (2, 2));
+        assert_eq!((report.runs, report.kinds["single-user"]), (2, 2));
     }
 }

@@ -1,4 +1,4 @@
-//! `chaos`: rotations with random faults, and every promise that one breaks.
+//! `rotation-chaos` and `capture-chaos`: what goes wrong at random, and every promise that it breaks.
 
 use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;
@@ -7,7 +7,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::{print, progress};
-use crate::chaos::{self, Chaos, Strategy, Told};
+use crate::chaos::rotation::Strategy;
+use crate::chaos::{Report, Runs, Told, capture, rotation};
 use crate::{Error, StackOptions};
 
 /// Between two lines about how far it is: for somebody who watches, and for a log.
@@ -23,42 +24,58 @@ pub(super) struct Numbers {
     /// the seed of the first run, as a violation names it; otherwise a random one
     #[arg(long)]
     seed: Option<u64>,
-    /// by which strategy; of both, each run's seed chooses
-    #[arg(long, value_enum, default_value_t = Strategies::Both)]
-    strategy: Strategies,
     /// how many runs at a time
     #[arg(long, default_value_t = 12)]
     players: usize,
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-enum Strategies {
+pub(super) enum Strategies {
     SingleUser,
     AlternatingUsers,
     Both,
 }
 
-pub(super) async fn run(options: StackOptions, numbers: Numbers) -> Result<ExitCode, Error> {
-    let seed = numbers
-        .seed
-        .unwrap_or_else(|| fastrand::u64(..1_000_000_000));
-    progress(&format!("{} runs from SEED={seed} on", numbers.runs));
-    let chaos = Chaos {
-        seed,
-        runs: numbers.runs,
-        players: numbers.players,
-        strategy: match numbers.strategy {
-            Strategies::SingleUser => Some(Strategy::SingleUser),
-            Strategies::AlternatingUsers => Some(Strategy::AlternatingUsers),
-            Strategies::Both => None,
-        },
-        silence: if stderr().is_terminal() {
-            WATCHED
-        } else {
-            UNWATCHED
-        },
+pub(super) async fn rotations(
+    options: StackOptions,
+    numbers: Numbers,
+    strategies: Strategies,
+) -> Result<ExitCode, Error> {
+    let strategy = match strategies {
+        Strategies::SingleUser => Some(Strategy::SingleUser),
+        Strategies::AlternatingUsers => Some(Strategy::AlternatingUsers),
+        Strategies::Both => None,
     };
-    let report = chaos::run(options, chaos, |told| progress(&line(&told, numbers.runs))).await?;
+    let runs = numbers.begin();
+    let told = |told: Told<'_>| progress(&line(&told, runs.runs));
+    end(&rotation::run(options, runs, strategy, told).await?)
+}
+
+pub(super) async fn captures(options: StackOptions, numbers: Numbers) -> Result<ExitCode, Error> {
+    let runs = numbers.begin();
+    let told = |told: Told<'_>| progress(&line(&told, runs.runs));
+    end(&capture::run(options, runs, told).await?)
+}
+
+impl Numbers {
+    /// Chooses what nobody has chosen, and says so.
+    fn begin(self) -> Runs {
+        let seed = self.seed.unwrap_or_else(|| fastrand::u64(..1_000_000_000));
+        progress(&format!("{} runs from SEED={seed} on", self.runs));
+        Runs {
+            seed,
+            runs: self.runs,
+            players: self.players,
+            silence: if stderr().is_terminal() {
+                WATCHED
+            } else {
+                UNWATCHED
+            },
+        }
+    }
+}
+
+fn end(report: &Report) -> Result<ExitCode, Error> {
     print(&format!("{report}\n"))?;
     Ok(if report.is_clean() {
         ExitCode::SUCCESS

@@ -60,7 +60,17 @@ enum Verb {
     /// show the main job on a throw-away stack: tables, captures, a rotation under load, and what it all left
     Demo(Parts),
     /// cut, delay, double and kill rotations at random, and check after each act that nobody is locked out
-    Chaos {
+    RotationChaos {
+        #[command(flatten)]
+        parts: Parts,
+        #[command(flatten)]
+        numbers: chaos::Numbers,
+        /// by which strategy; of both, each run's seed chooses
+        #[arg(long, value_enum, default_value_t = chaos::Strategies::Both)]
+        strategy: chaos::Strategies,
+    },
+    /// cut, delay, double and kill deliveries of a queue at random, and check that nothing acknowledged is lost or doubled
+    CaptureChaos {
         #[command(flatten)]
         parts: Parts,
         #[command(flatten)]
@@ -137,7 +147,14 @@ async fn dispatch(checkout: &Checkout, verb: Verb) -> Result<ExitCode, Error> {
             function, address, ..
         } => watch::watch(checkout, &function, address).await,
         Verb::Demo(parts) => Ok(demonstrate(checkout, &parts).await),
-        Verb::Chaos { parts, numbers } => chaos::run(parts.options(checkout), numbers).await,
+        Verb::RotationChaos {
+            parts,
+            numbers,
+            strategy,
+        } => chaos::rotations(parts.options(checkout), numbers, strategy).await,
+        Verb::CaptureChaos { parts, numbers } => {
+            chaos::captures(parts.options(checkout), numbers).await
+        }
         Verb::Supervise(parts) => supervisor::supervise(checkout, &parts).await,
     }
 }

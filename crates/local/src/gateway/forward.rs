@@ -11,6 +11,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::sync::Mutex;
 
+use super::refusal::Refusals;
 use super::{Answer, plain};
 use crate::error::chain;
 
@@ -53,7 +54,11 @@ pub(crate) async fn answers(address: SocketAddr, path: &str) -> bool {
 }
 
 /// Hands a request on and brings the answer back; both bodies are streamed.
-pub(super) async fn answer(moto: SocketAddr, request: Request<Body>) -> Answer {
+pub(super) async fn answer(
+    moto: SocketAddr,
+    refusals: &Refusals,
+    request: Request<Body>,
+) -> Answer {
     let service = service(request.headers());
     let (request, form) = peek_form(request).await;
     let operation = operation(
@@ -63,6 +68,16 @@ pub(super) async fn answer(moto: SocketAddr, request: Request<Body>) -> Answer {
         request.headers(),
         &form,
     );
+    if let Some(response) = refusals.answer(&service, &operation) {
+        // What is left of the body has to be taken before the connection can be used again.
+        let _ = to_bytes(request.into_body(), usize::MAX).await;
+        return Answer {
+            service,
+            operation,
+            response,
+            error: None,
+        };
+    }
     let turn = match turn(&request) {
         Some(turn) => Some(turn.lock().await),
         None => None,

@@ -6,6 +6,7 @@
 mod forward;
 mod local_api;
 mod record;
+mod refusal;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -31,6 +32,8 @@ use crate::{Error, background, logs};
 pub(crate) use forward::{answers, client};
 pub use record::Call;
 use record::Record;
+pub use refusal::Refusal;
+use refusal::Refusals;
 
 /// Secrets hold 64 KB and log requests less.
 const JSON_LIMIT: usize = 1024 * 1024;
@@ -49,6 +52,7 @@ struct Services {
     moto: SocketAddr,
     record: Record,
     stops: Stops<Moment>,
+    refusals: Refusals,
 }
 
 /// When a call of an operation of Secrets Manager stands still.
@@ -74,6 +78,7 @@ impl Gateway {
             moto,
             record,
             stops: Stops::default(),
+            refusals: Refusals::default(),
         });
         let (address, server) = serve(
             SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -126,6 +131,11 @@ impl Gateway {
     pub fn stop_after(&self, operation: &str) -> Stop {
         let moment = Moment::After(operation.to_owned());
         self.services.stops.plan(moment, 1)
+    }
+
+    /// Refuses every call of an operation of S3 from now on, before it has any effect; with `None`, none any more.
+    pub fn refuse(&self, operation: &str, refusal: Option<Refusal>) {
+        self.services.refusals.set(operation, refusal);
     }
 
     /// Forgets the calls so far.
@@ -218,7 +228,7 @@ impl Services {
                     error,
                 }
             }
-            None => forward::answer(self.moto, request).await,
+            None => forward::answer(self.moto, &self.refusals, request).await,
         }
     }
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::Strategy;
 use super::promise::Seen;
 use super::scene::{Master, Scene};
 use super::script::{Act, Call, Link, Script, What};
+use super::{Broken, Played, Strategy};
 use crate::lambda::{InvokeError, Invoked};
 use crate::secrets_manager::Step;
 use crate::stack::ROTATION;
@@ -27,17 +27,6 @@ pub(super) struct Player {
     number: usize,
     api: FaultProxy,
     link: FaultProxy,
-}
-
-/// How a run went.
-#[derive(Debug, Default)]
-pub(super) struct Played {
-    pub(super) invocations: u64,
-    pub(super) killed: u64,
-    pub(super) cut: u64,
-    pub(super) troubles: u64,
-    pub(super) errors: Vec<String>,
-    pub(super) violation: Option<String>,
 }
 
 /// A run under way.
@@ -71,12 +60,6 @@ struct Standing {
 }
 
 type Calls = JoinSet<Result<Invoked, InvokeError>>;
-
-/// Why a run ends: a broken promise, or a stack that fails.
-pub(super) enum Broken {
-    Promise(String),
-    Stack(Error),
-}
 
 impl Player {
     pub(super) async fn enter(
@@ -139,7 +122,10 @@ impl Player {
             first_refused: false,
             overtaken: false,
             accepted: HashMap::new(),
-            played: Played::default(),
+            played: Played {
+                kind: script.strategy.as_str(),
+                ..Played::default()
+            },
         };
         run.begin_to_watch().await?;
         Ok(run)
@@ -382,10 +368,4 @@ pub(super) fn error_of(invoked: &Invoked) -> Option<(String, String)> {
 pub(super) fn text_in(document: &Value, member: &str) -> String {
     let text = document.get(member).and_then(Value::as_str);
     text.unwrap_or_default().to_owned()
-}
-
-impl From<Error> for Broken {
-    fn from(error: Error) -> Self {
-        Self::Stack(error)
-    }
 }

@@ -5,8 +5,8 @@ use serde_json::Value;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use super::Strategy;
-use super::play::{Broken, Run, error_of, text_in};
+use super::play::{Run, error_of, text_in};
+use super::{Broken, Strategy};
 use crate::secrets_manager::Step;
 use crate::secrets_manager::labels::{CURRENT, PENDING, PREVIOUS};
 use crate::{Credentials, Error};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use fastrand::Rng;
 
-use super::Strategy;
+use super::{Strategy, chance};
 use crate::proxy::Flight;
 use crate::secrets_manager::Step;
 
@@ -196,10 +196,6 @@ fn trouble(rng: &mut Rng, strategy: Strategy, step: Step) -> Trouble {
             _ => What::Lost,
         },
     }
-}
-
-fn chance(rng: &mut Rng, percent: u32) -> bool {
-    rng.u32(..100) < percent
 }
 
 impl fmt::Display for Script {
