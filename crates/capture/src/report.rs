@@ -115,6 +115,7 @@ fn not_kept(item: &Item) {
 fn metrics(tally: Tally, times: Times, namespace: &str) -> Metrics {
     let mut metrics = Metrics::new(namespace, "conversation-capture");
     metrics.count("Received", tally.items);
+    metrics.count("BatchSize", tally.items);
     metrics.count("Stored", tally.stored);
     metrics.count("Duplicate", tally.duplicate);
     metrics.count("Conflict", tally.conflict);
@@ -123,7 +124,7 @@ fn metrics(tally: Tally, times: Times, namespace: &str) -> Metrics {
     metrics.count("Failed", tally.failed);
     metrics.count("Skipped", tally.skipped);
     metrics.count("Sanitized", tally.sanitized);
-    metrics.duration("S3Time", times.archive);
-    metrics.duration("DatabaseTime", times.database);
+    metrics.duration("S3Ms", times.archive);
+    metrics.duration("DbMs", times.database);
     metrics
 }
