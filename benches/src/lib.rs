@@ -16,6 +16,7 @@ pub mod command;
 mod compare;
 mod events;
 mod figures;
+mod original;
 mod process;
 mod rotation;
 pub mod rotation_load;

@@ -12,7 +12,7 @@ use time::macros::format_description;
 
 use crate::figures::{Figure, Figures, Machine, Unit};
 use crate::setting::Setting;
-use crate::{rotation, start, warm};
+use crate::{original, rotation, start, warm};
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +62,7 @@ pub(crate) async fn all(effort: Effort, sizes: &BTreeMap<String, Size>) -> Resul
     progress("starts");
     start::measure(&setting, effort, &mut figures).await?;
     warm::measure(&setting, effort, &mut figures).await?;
+    original::measure(&setting, effort, &mut figures).await?;
     // Last, because those before log in with the password that it replaces.
     rotation::measure(&setting, effort, &mut figures).await?;
     for (function, size) in sizes {

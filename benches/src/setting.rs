@@ -10,10 +10,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use local::secrets_manager::{Hold, Step};
 use local::stack::{ACCOUNT, CAPTURE, REGION, ROTATION};
-use local::{Database, Stack, StackOptions, StubS3};
+use local::{Credentials, Database, Stack, StackOptions, StubS3};
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use tempfile::TempDir;
+use tokio_postgres::Client;
 
 use crate::process::Program;
 use crate::script;
@@ -120,6 +121,19 @@ impl Setting {
             WHERE d.datname = $1 AND r.rolname = $2";
         let row = client.query_one(calls, &[&home.dbname, &USER]).await?;
         Ok(row.get(0))
+    }
+
+    /// A new connection of the application's role.
+    pub(crate) async fn log_in(&self, home: &Home) -> Result<Client> {
+        let Login { username, password } = &self.login;
+        let credentials = Credentials::new(username, password.as_str());
+        let server = self.stack.server();
+        Ok(server.connect(&home.dbname, &credentials).await?)
+    }
+
+    /// The application's role.
+    pub(crate) fn user(&self) -> &'static str {
+        USER
     }
 
     /// `lambda_runtime` and nothing else.

@@ -114,7 +114,31 @@ pub(crate) async fn measure(
         }
         report(case, &ours, &floor, figures)?;
     }
+    large_batch(setting, effort, figures).await?;
     flushes(setting, figures).await
+}
+
+/// What the largest payload of Lambda that a queue can fill needs of memory.
+async fn large_batch(setting: &Setting, effort: Effort, figures: &mut Figures) -> Result<()> {
+    progress("warm, batch of 6 MB");
+    let home = setting.home("large-batch").await?;
+    let mut process = setting.capture(&home).start()?;
+    let shape = Shape {
+        batch: Some(10),
+        bytes: 560 * 1024,
+    };
+    for invocation in 0..effort.of(30) {
+        process.invoke(shape.payload(invocation).as_bytes())?;
+    }
+    figures.add(
+        Figure::new(
+            "warm, batch of 6 MB: peak memory",
+            Unit::KibiBytes,
+            process.peak_memory()?,
+        )
+        .limited(48.0 * 1024.0, 48.0 * 1024.0),
+    );
+    Ok(())
 }
 
 fn take_turns(case: &Case, total: usize, ours: &mut Measured, floor: &mut Measured) -> Result<()> {

@@ -1,0 +1,180 @@
+//! What a turn costs the database, beside the way of the Python function that came before: a connection for each turn, and a
+//! statement for each of its rows.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use tokio_postgres::Client;
+
+use crate::events::Shape;
+use crate::figures::{Figure, Figures, Unit};
+use crate::run::{Effort, progress};
+use crate::setting::{Home, Setting};
+use crate::start::milliseconds;
+
+/// How long an event is, and how many come with an invocation of ours.
+const SHAPE: Shape = Shape {
+    batch: Some(100),
+    bytes: 1024,
+};
+const INVOCATIONS: usize = 40;
+/// Turns of the original, of which one costs as much as many of ours.
+const TURNS: usize = 200;
+/// Before what is measured: caches, and the plan of the statement.
+const WARM_UP: usize = 10;
+/// The kernel's tick, in which `/proc` counts (`CLK_TCK`, which is 100 on every Linux that we know).
+const TICK: Duration = Duration::from_millis(10);
+
+/// Measures both.
+pub(crate) async fn measure(
+    setting: &Setting,
+    effort: Effort,
+    figures: &mut Figures,
+) -> Result<()> {
+    progress("what a turn costs the database");
+    let server = Server::of(setting)?;
+    let ours = ours(setting, &server, effort.of(INVOCATIONS)).await?;
+    let original = original(setting, &server, effort.of(TURNS)).await?;
+    figures.add(
+        Figure::new(
+            "database, batch of 100: CPU of PostgreSQL for a turn",
+            Unit::Milliseconds,
+            ours,
+        )
+        .beside("original", original)
+        .at_most(0.02, 0.02),
+    );
+    Ok(())
+}
+
+async fn ours(setting: &Setting, server: &Server, invocations: usize) -> Result<f64> {
+    let home = setting.home("database-ours").await?;
+    let mut process = setting.capture(&home).start()?;
+    for invocation in 0..WARM_UP {
+        process.invoke(SHAPE.payload(invocation).as_bytes())?;
+    }
+    let before = server.cpu()?;
+    for invocation in WARM_UP..WARM_UP + invocations {
+        process.invoke(SHAPE.payload(invocation).as_bytes())?;
+    }
+    let used = server.cpu()?.saturating_sub(before);
+    let rows = setting.rows(&home).await?;
+    let expected = (WARM_UP + invocations) * SHAPE.events();
+    ensure!(
+        rows.0 == i64::try_from(expected)?,
+        "{expected} events were sent, {rows:?} are there"
+    );
+    each(used, invocations * SHAPE.events())
+}
+
+async fn original(setting: &Setting, server: &Server, turns: usize) -> Result<f64> {
+    let home = setting.home("database-original").await?;
+    let superuser = setting.stack.server().superuser(&home.dbname).await?;
+    // Its own tables, without what ours have besides.
+    superuser
+        .batch_execute("DROP TABLE messages, implementations, conversations CASCADE")
+        .await?;
+    superuser
+        .batch_execute(&format!(
+            "CREATE TABLE conversations (conversation_id varchar(255) PRIMARY KEY, user_id varchar(255),
+                 created_at timestamp DEFAULT now(), updated_at timestamp DEFAULT now(), metadata jsonb, s3_key varchar(500));
+             CREATE TABLE messages (message_id varchar(255) PRIMARY KEY,
+                 conversation_id varchar(255) REFERENCES conversations (conversation_id), role varchar(50) NOT NULL,
+                 content text NOT NULL, \"timestamp\" timestamp DEFAULT now(), metadata jsonb, tokens_used integer);
+             GRANT ALL ON conversations, messages TO {}",
+            setting.user()
+        ))
+        .await?;
+    let answer = "It costs more than an endpoint. ".repeat(24);
+    let before = server.cpu()?;
+    for turn in 0..turns {
+        let client = setting.log_in(&home).await?;
+        store(&client, turn, &answer).await?;
+    }
+    settle(&superuser, &home).await?;
+    each(server.cpu()?.saturating_sub(before), turns)
+}
+
+/// One turn, as the original stored it.
+async fn store(client: &Client, turn: usize, answer: &str) -> Result<()> {
+    client.batch_execute("BEGIN").await?;
+    client
+        .batch_execute(&format!(
+            "INSERT INTO conversations (conversation_id, user_id, metadata, s3_key, created_at, updated_at)
+             VALUES ('c-{turn}', 'u-1001', '{{\"context\": {{}}, \"implementations_count\": 0}}', 'conversations/2026/11/23/c-{turn}.json', now(), now())
+             ON CONFLICT (conversation_id) DO UPDATE SET updated_at = excluded.updated_at, metadata = excluded.metadata"
+        ))
+        .await?;
+    for (role, content) in [
+        ("user", "which subnets does the function need?"),
+        ("assistant", answer),
+    ] {
+        client
+            .batch_execute(&format!(
+                "INSERT INTO messages (message_id, conversation_id, role, content, \"timestamp\", metadata)
+                 VALUES ('c-{turn}-{role}', 'c-{turn}', '{role}', '{content}', now(), '{{\"source\": \"{role}\"}}')"
+            ))
+            .await?;
+    }
+    Ok(client.batch_execute("COMMIT").await?)
+}
+
+/// Waits until the server has taken leave of all of them: what they used is counted when they have ended.
+async fn settle(superuser: &Client, home: &Home) -> Result<()> {
+    let others =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()";
+    local::wait::until(
+        "the end of the connections",
+        Duration::from_secs(30),
+        async || {
+            let row = superuser.query_one(others, &[&home.dbname]).await.ok()?;
+            (row.get::<_, i64>(0) == 0).then_some(())
+        },
+    )
+    .await?;
+    Ok(())
+}
+
+fn each(used: Duration, turns: usize) -> Result<f64> {
+    Ok(milliseconds(used) / f64::from(u32::try_from(turns)?))
+}
+
+/// PostgreSQL, as the kernel sees it.
+struct Server {
+    postmaster: u32,
+}
+
+impl Server {
+    fn of(setting: &Setting) -> Result<Self> {
+        let own = setting.stack.own_postgres();
+        let own = own.context("a PostgreSQL that others use cannot be measured")?;
+        Ok(Self {
+            postmaster: own.pid(),
+        })
+    }
+
+    /// What its processes have used, those included that have ended.
+    fn cpu(&self) -> Result<Duration> {
+        let mut ticks = 0;
+        for entry in fs::read_dir("/proc")? {
+            let Ok(stat) = fs::read_to_string(entry?.path().join("stat")) else {
+                continue;
+            };
+            // Behind the name, which may hold spaces: state, parent, and from the twelfth on utime, stime, cutime, cstime
+            // (proc_pid_stat(5)).
+            let Some((front, rest)) = stat.rsplit_once(") ") else {
+                continue;
+            };
+            let fields: Vec<&str> = rest.split(' ').collect();
+            let number = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok());
+            let pid = front.split(' ').next().and_then(|pid| pid.parse().ok());
+            if pid == Some(self.postmaster) {
+                ticks += (11..15).filter_map(number).sum::<u64>();
+            } else if number(1) == Some(self.postmaster.into()) {
+                ticks += (11..13).filter_map(number).sum::<u64>();
+            }
+        }
+        Ok(TICK * u32::try_from(ticks)?)
+    }
+}
