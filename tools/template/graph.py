@@ -34,9 +34,17 @@ class Statement(NamedTuple):
 
 def of_type(resources: Resources, *types: str) -> Iterator[tuple[str, Value]]:
     """Names and properties of the resources of some types."""
-    for name, resource in resources.items():
-        if resource["Type"] in types:
-            yield name, resource.get("Properties", {})
+    if not _last or _last[0][0] is not resources or _last[0][1] != len(resources):
+        by_type: dict[str, list[tuple[str, Value]]] = {}
+        for name, resource in resources.items():
+            by_type.setdefault(resource["Type"], []).append((name, resource.get("Properties", {})))
+        _last[:] = [(resources, len(resources), by_type)]
+    for one in types:
+        yield from _last[0][2].get(one, ())
+
+
+# The document that was asked last, since every rule asks it many times. Whoever exchanges a resource makes a new document.
+_last: list[tuple[Resources, int, dict[str, list[tuple[str, Value]]]]] = []
 
 
 def as_list(value: Value) -> list[Value]:

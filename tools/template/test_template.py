@@ -34,7 +34,8 @@ def _descend(value: Any, folders: list[str]) -> Any:
 
 
 def _index(name: str) -> str | int:
-    return int(name) if name.isdigit() else name
+    # `~1` is a slash in a name, as in a JSON pointer.
+    return int(name) if name.isdigit() else name.replace("~1", "/")
 
 
 class Rules(unittest.TestCase):

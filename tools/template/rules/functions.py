@@ -32,6 +32,8 @@ def functions_are_closed(resources: Resources) -> Iterator[str]:
     for name, function in functions.items():
         if function.get("Runtime") != "provided.al2023" or function.get("Handler") != "bootstrap":
             yield f"{name} is not a binary of ours"
+        if function.get("Architectures") not in (["arm64"], ["x86_64"]):
+            yield f"{name} is for no processor that we build for"
         for setting in ("VpcConfig", "KmsKeyArn", "DeadLetterConfig"):
             if setting not in function:
                 yield f"{name} has no {setting}"
@@ -91,6 +93,24 @@ def policies_are_where_checkers_look(resources: Resources) -> Iterator[str]:
             yield f"{name} has policies inside"
 
 
+def policies_speak_the_language_of_2012(resources: Resources) -> Iterator[str]:
+    """Without its version a policy is of 2008, and takes a variable in it for text."""
+    kinds = {
+        "AWS::IAM::ManagedPolicy": "PolicyDocument",
+        "AWS::IAM::Role": "AssumeRolePolicyDocument",
+        "AWS::S3::BucketPolicy": "PolicyDocument",
+        "AWS::SQS::QueuePolicy": "PolicyDocument",
+        "AWS::SNS::TopicPolicy": "PolicyDocument",
+        "AWS::KMS::Key": "KeyPolicy",
+        "AWS::SecretsManager::ResourcePolicy": "ResourcePolicy",
+        "AWS::EC2::VPCEndpoint": "PolicyDocument",
+    }
+    for kind, setting in kinds.items():
+        for name, properties in of_type(resources, kind):
+            if properties.get(setting, {}).get("Version") != "2012-10-17":
+                yield f"{name}: the policy is not of 2012"
+
+
 def actions_are_named(resources: Resources) -> Iterator[str]:
     """No role of ours may do everything of a service; patterns are for reading configuration only."""
     for statement in identity_statements(resources):
@@ -118,6 +138,7 @@ RULES = (
     functions_wait_for_their_policies,
     no_confused_deputy,
     policies_are_where_checkers_look,
+    policies_speak_the_language_of_2012,
     actions_are_named,
     resources_are_named,
 )
