@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import sources
 from evaluate import ROOT, evaluate, variants
 from graph import Resources, as_list, of_type, variables
-from rules.alerts import emitted
 
 PAGE = ROOT / "docs/cost.md"
 PRICES = json.loads(Path(__file__).with_name("prices.json").read_text(encoding="utf-8"))["prices"]
@@ -63,7 +63,7 @@ class Counts(NamedTuple):
         alarms = [alarm for _, alarm in of_type(resources, "AWS::CloudWatch::Alarm")]
         functions = [function for _, function in of_type(resources, "AWS::Lambda::Function")]
         endpoints = [one for _, one in of_type(resources, "AWS::EC2::VPCEndpoint") if one["VpcEndpointType"] == "Interface"]
-        metrics = emitted()
+        metrics = sources.metrics()
         backups = [plan for _, plan in of_type(resources, "AWS::Backup::BackupPlan")]
         kept = [
             rule["Lifecycle"]["DeleteAfterDays"] - int(clusters[0]["BackupRetentionPeriod"])

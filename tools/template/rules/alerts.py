@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 
-from documents import Value
-from evaluate import ROOT, TemplateError
-from graph import Resources, key, key_statements, of_type, statements, variables
+from evaluate import ROOT
+from graph import Resources, key, key_statements, of_type, statements
 
 
 def alerts_arrive(resources: Resources) -> Iterator[str]:
@@ -74,51 +72,7 @@ def the_secret_is_watched(resources: Resources) -> Iterator[str]:
             yield "no alarm knows that a rotation did not come"
 
 
-def metrics_exist(resources: Resources) -> Iterator[str]:
-    """Alarms and graphs name metrics that the binaries emit, in the namespace that they are told."""
-    known = emitted()
-    spaces = {key(variables(function).get("METRICS_NAMESPACE")) for _, function in of_type(resources, "AWS::Lambda::Function")}
-    for name, alarm in of_type(resources, "AWS::CloudWatch::Alarm"):
-        dimensions = {one["Name"]: one["Value"] for one in alarm.get("Dimensions", [])}
-        if "service" not in dimensions:
-            continue
-        if {key(alarm["Namespace"])} != spaces:
-            yield f"{name} looks into another namespace"
-        if alarm["MetricName"] not in known.get(dimensions["service"], set()):
-            yield f"{name}: {dimensions['service']} emits no {alarm['MetricName']}"
-    for name, dashboard in of_type(resources, "AWS::CloudWatch::Dashboard"):
-        for service, metric in _graphed(dashboard["DashboardBody"]):
-            if metric not in known.get(service, set()):
-                yield f"{name}: {service} emits no {metric}"
-
-
 RULES = (
     alerts_arrive,
     the_secret_is_watched,
-    metrics_exist,
 )
-
-
-def emitted() -> dict[str, set[str]]:
-    """The metrics of each function, by what its source adds to them."""
-    sources = {"conversation-capture": "crates/capture/src", "secret-rotation": "crates/rotation/src"}
-    calls = re.compile(r"metrics\s*\.(?:count|quantity|duration)\(\s*\"(\w+)\"")
-    found = {
-        service: {name for path in (ROOT / folder).rglob("*.rs") for name in calls.findall(path.read_text(encoding="utf-8"))}
-        for service, folder in sources.items()
-    }
-    if not all(found.values()):
-        raise TemplateError("a function emits no metric that can be found in its source")
-    return found
-
-
-def _graphed(body: Value) -> Iterator[tuple[str, str]]:
-    """Service and name of the functions' metrics in a dashboard; a dot stands for the field above."""
-    text = "".join(part if isinstance(part, str) else "unknown" for part in body["Fn::Join"][1]) if isinstance(body, dict) else body
-    for widget in json.loads(text)["widgets"]:
-        above: list[str] = []
-        for metric in widget["properties"]["metrics"]:
-            fields = [field for field in metric if isinstance(field, str)]
-            above = [above[index] if field == "." else field for index, field in enumerate(fields)]
-            if above[2] == "service":
-                yield above[3], above[1]
