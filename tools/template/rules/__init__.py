@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 
 from graph import Resources
 
-from . import access, alarms, alerts, data, database, events, functions, secret, ways
+from . import access, alarms, alerts, data, database, events, functions, network, secret, settings, ways
 
 Rule = Callable[[Resources], Iterator[str]]
 
 RULES: dict[str, Rule] = {
-    rule.__name__: rule for group in (secret, database, functions, data, ways, alerts, alarms, events, access) for rule in group.RULES
+    rule.__name__: rule for group in (secret, database, functions, data, ways, network, settings, alerts, alarms, events, access) for rule in group.RULES
 }

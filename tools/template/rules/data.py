@@ -11,6 +11,8 @@ RETAINED = {
     "AWS::KMS::Key": "Retain",
     "AWS::Logs::LogGroup": "Retain",
     "AWS::RDS::DBCluster": "Snapshot",
+    # It has no data, and costs by the hour.
+    "AWS::RDS::DBInstance": "Delete",
     "AWS::S3::Bucket": "Retain",
     "AWS::SQS::Queue": "Retain",
     "AWS::SecretsManager::Secret": "Retain",
@@ -19,7 +21,7 @@ YEAR = 365
 
 
 def data_is_retained(resources: Resources) -> Iterator[str]:
-    """What holds data outlives its stack."""
+    """What holds data outlives its stack, and what only computes does not."""
     for name, resource in resources.items():
         wanted = RETAINED.get(resource["Type"])
         for policy in ("DeletionPolicy", "UpdateReplacePolicy") if wanted else ():

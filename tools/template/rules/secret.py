@@ -42,6 +42,10 @@ def secrets_are_generated(resources: Resources) -> Iterator[str]:
             yield f"{name} has no password of 32 characters"
         if "KmsKeyId" not in secret:
             yield f"{name} is not under our key"
+        for copy in (secret["ReplicaRegions"] or [{}]) if "ReplicaRegions" in secret else []:
+            region = re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", str(copy.get("Region")))
+            if not region or not re.match(r"alias/|arn:", str(copy.get("KmsKeyId"))):
+                yield f"{name} has a copy without region or key"
 
 
 def generated_secret_is_as_remembered(resources: Resources) -> Iterator[str]:
@@ -51,8 +55,8 @@ def generated_secret_is_as_remembered(resources: Resources) -> Iterator[str]:
         generated = dict(secret.get("GenerateSecretString", {}))
         # The one part that only a deployment knows: a stack keeps its cluster, and so the master's secret.
         template = generated.get("SecretStringTemplate")
-        parts = template["Fn::Join"][1] if isinstance(template, dict) else [template]
-        generated["SecretStringTemplate"] = "".join(part if isinstance(part, str) else "MASTER" for part in parts)
+        separator, parts = template["Fn::Join"] if isinstance(template, dict) else ("", [template])
+        generated["SecretStringTemplate"] = separator.join(part if isinstance(part, str) else "MASTER" for part in parts)
         generated["SecretStringTemplate"] = re.sub(r"arn:[^\"]+", "MASTER", generated["SecretStringTemplate"])
         if generated != remembered:
             yield f"{name}: GenerateSecretString has changed; read what stack/secret.yaml says about it"
