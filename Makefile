@@ -196,6 +196,12 @@ check-template: ## lint the template, hold it against public and own rules, comp
 	$(call heading,template)
 	@tools/template/check
 
+# A sample of them is part of check-template.
+.PHONY: template-mutations
+template-mutations: ## make thousands of defects in the template and count those that our rules find
+	@tools/template/install
+	@$(TEMPLATE_PYTHON) tools/template/mutations.py
+
 .PHONY: docs-template
 docs-template: ## write docs/cost.md and docs/controls.md from the template
 	@tools/template/install
