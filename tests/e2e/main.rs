@@ -20,6 +20,7 @@ mod capture;
 mod capture_chaos;
 mod capture_faults;
 mod capture_matrix;
+mod capture_media;
 mod capture_samples;
 mod capture_sources;
 mod capture_tenants;

@@ -41,7 +41,7 @@ pub enum Put {
     },
     /// There was an object under this key already, and it is untouched.
     AlreadyStored {
-        /// S3's version id of that object; `None` if the bucket has no versioning.
+        /// S3's version id of that object; `None` if the bucket has no versioning, and for media, which nobody asks for.
         version_id: Option<String>,
         /// Whether it has the bytes that were to be put: a repeated delivery, not another event.
         same_content: bool,
@@ -129,7 +129,7 @@ impl Archive {
         &self.bucket
     }
 
-    /// Puts `object` unless its key is taken; a capture and a quarantined input alike.
+    /// Puts `object` unless its key is taken; a capture, media and a quarantined input alike.
     ///
     /// Safe to repeat: the key is what makes it so. S3 compares the body with `object.sha256` and keeps that
     /// checksum, which later tells a repeated delivery from another event without reading the body.
@@ -143,6 +143,12 @@ impl Archive {
             };
             // By status, since gateways and emulators disagree on the code's spelling.
             match http_status(&error) {
+                Some(412) if object.is_named_by_content() => {
+                    return Ok(Put::AlreadyStored {
+                        version_id: None,
+                        same_content: true,
+                    });
+                }
                 // The key is taken. A key that is free again at the next look was deleted in between: put once more.
                 Some(412) => {
                     if let Some(existing) = self.existing(object).await? {

@@ -1,5 +1,7 @@
 //! All items of an invocation: which work is next, and where its results go.
 
+mod media;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -84,7 +84,7 @@ pub enum CaptureError {
     Unstorable(#[source] Unstorable),
     /// S3 did not take the event: send it again.
     #[error("the archive has not taken the event")]
-    Archive(#[source] ArchiveError),
+    Archive(#[source] Arc<ArchiveError>),
     /// The database did not take the rows, though the archive may have the object: send the event again.
     #[error("the database has not taken the event")]
     Database(#[source] Arc<RunError<StoreError>>),
@@ -131,6 +131,15 @@ impl CaptureError {
             Self::NoRoom => "Capture.NoRoom",
             Self::Unfinished => "Capture.Unfinished",
             Self::HeldBack => "Capture.HeldBack",
+        }
+    }
+
+    /// The same error for another event that it stops as well.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Archive(error) => Self::Archive(Arc::clone(error)),
+            Self::Late { step } => Self::Late { step },
+            _ => Self::Unfinished,
         }
     }
 

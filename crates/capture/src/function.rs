@@ -142,18 +142,15 @@ impl Function {
         // A part of the time is the database's: a batch that S3 is slow with would else be delivered again and again
         // without ever coming further.
         let archive_by = started + deadline.saturating_duration_since(started) * 2 / 3;
-        let objects = batch.to_archive();
-        let is_anything_to_store = !objects.is_empty();
+        let is_anything_to_store = !batch.to_archive().is_empty();
         // Connecting takes long after a thaw, and longer while the database wakes up: S3 need not wait for that.
-        let (puts, connected) =
-            tokio::join!(self.put_all(objects, archive_by, "archiving"), async {
-                if is_anything_to_store {
-                    self.connect(deadline).await
-                } else {
-                    Ok(())
-                }
-            });
-        batch.archived(puts.into_iter().map(|(position, _, put)| (position, put)));
+        let ((), connected) = tokio::join!(self.archive(batch, archive_by), async {
+            if is_anything_to_store {
+                self.connect(deadline).await
+            } else {
+                Ok(())
+            }
+        });
         let archived = Instant::now();
         self.put_aside(batch, archive_by).await;
         let ingesting = Instant::now();
@@ -164,6 +161,16 @@ impl Function {
             archive: archived - started,
             database: ingested - ingesting,
         }
+    }
+
+    /// Media first, so that no object names what is not there.
+    async fn archive(&self, batch: &mut Batch, deadline: Instant) {
+        let media = batch.media_to_archive();
+        let puts = self.put_all(media, deadline, "archiving media").await;
+        batch.media_archived(puts.into_iter().map(|(items, _, put)| (items, put)));
+        let objects = batch.to_archive();
+        let puts = self.put_all(objects, deadline, "archiving").await;
+        batch.archived(puts.into_iter().map(|(position, _, put)| (position, put)));
     }
 
     async fn put_aside(&self, batch: &mut Batch, deadline: Instant) {
@@ -177,32 +184,32 @@ impl Function {
         );
     }
 
-    /// Puts all objects, some of them at the same time, and tells what became of each.
-    async fn put_all(
+    /// Puts all objects, some of them at the same time, and tells what became of each and of whose it is.
+    async fn put_all<P: Send + 'static>(
         &self,
-        objects: Vec<(Position, Arc<Object>)>,
+        objects: Vec<(P, Arc<Object>)>,
         deadline: Instant,
         step: &'static str,
-    ) -> Vec<(Position, Arc<Object>, Result<Put, CaptureError>)> {
+    ) -> Vec<(P, Arc<Object>, Result<Put, CaptureError>)> {
         let mut waiting = objects.into_iter();
         let mut under_way = JoinSet::new();
         let mut done = Vec::new();
         loop {
             while under_way.len() < CONCURRENT_PUTS
-                && let Some((position, object)) = waiting.next()
+                && let Some((of, object)) = waiting.next()
             {
                 // Even a put that is given up at once costs time, and a batch may have thousands.
                 if Instant::now() >= deadline {
-                    done.push((position, object, Err(CaptureError::Late { step })));
+                    done.push((of, object, Err(CaptureError::Late { step })));
                     continue;
                 }
                 let archive = self.archive.clone();
                 under_way.spawn(async move {
                     let put = match timeout_at(deadline, archive.put(&object)).await {
-                        Ok(put) => put.map_err(CaptureError::Archive),
+                        Ok(put) => put.map_err(|error| CaptureError::Archive(Arc::new(error))),
                         Err(_) => Err(CaptureError::Late { step }),
                     };
-                    (position, object, put)
+                    (of, object, put)
                 });
             }
             match under_way.join_next().await {

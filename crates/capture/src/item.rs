@@ -50,6 +50,8 @@ pub(crate) struct Entry {
     pub(crate) capture: Capture,
     /// What archives it; shared with the task that puts it.
     pub(crate) object: Arc<Object>,
+    /// What that names and has to lie in the bucket before.
+    pub(crate) media: Vec<Arc<Object>>,
     /// How far it has come.
     pub(crate) progress: Progress,
 }
@@ -346,11 +348,13 @@ impl Item {
 }
 
 impl Entry {
-    fn new(capture: Capture, layout: Layout) -> Self {
+    fn new(mut capture: Capture, layout: Layout) -> Self {
         let object = Arc::new(capture.object(layout));
+        let media = std::mem::take(&mut capture.media).into_iter();
         Self {
             capture,
             object,
+            media: media.map(Arc::new).collect(),
             progress: Progress::Read,
         }
     }

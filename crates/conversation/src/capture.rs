@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use crate::delivery::Source;
 use crate::identity;
 use crate::json::Json;
+use crate::object::Object;
 use crate::sanitize::Sanitized;
 use crate::usage::Usage;
 
@@ -67,6 +68,9 @@ pub struct Capture {
     pub source: Source,
     /// What had to be repaired in the delivery before it could be read.
     pub sanitized: Sanitized,
+    /// Bytes that came with the event and that its parts name, each content once: to be put before its own object.
+    /// Nothing for an event that came with the names, as an archived one does.
+    pub media: Vec<Object>,
     /// Tells a repeated event from another one under the same event id; see [Identity](crate#identity).
     pub fingerprint: [u8; 32],
 }
@@ -208,6 +212,11 @@ impl Part {
     /// The whole part, with every key that it came with.
     pub fn json(&self) -> &Json {
         &self.0
+    }
+
+    /// The whole part, whose `type` has to stay.
+    pub(crate) fn json_mut(&mut self) -> &mut Json {
+        &mut self.0
     }
 
     /// Several parts as a JSON array that PostgreSQL's `jsonb` accepts (see [`Json::database_text`]).

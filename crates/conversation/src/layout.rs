@@ -3,6 +3,7 @@
 //! ```text
 //! conversations/v1/t={tenant}/dt=2026-11-23/c={conversation}/100000123-{event}.json    a capture
 //! conversations/v1/t={tenant}/dt=undated/c={conversation}/{event}.json                 one that has no time
+//! media/v1/t={tenant}/sha256/ab/cd/{sha256}                                            bytes that captures name
 //! quarantine/v1/dt=2026-11-23/{source}/{delivery}-{hash of the input}.json             an input kept aside
 //! ```
 //!
@@ -16,6 +17,9 @@ use crate::instant;
 
 /// Prefix of all captures of [`Layout::Turn`].
 pub const CONVERSATIONS: &str = "conversations/v1/";
+
+/// Prefix of all media, whatever the layout of captures.
+pub const MEDIA: &str = "media/v1/";
 
 /// Prefix of all inputs kept aside.
 pub const QUARANTINE: &str = "quarantine/v1/";
@@ -83,6 +87,15 @@ pub(crate) fn quarantine_key(delivery: &Delivery, input: &[u8]) -> String {
         "{QUARANTINE}dt={date}/{source}/{id}-{}.json",
         short_hash(input)
     )
+}
+
+/// The key of media: one for each content of a tenant.
+pub(crate) fn media_key(tenant_id: &str, sha256: [u8; 32]) -> String {
+    let sha256 = hex::encode(sha256);
+    let (first, rest) = sha256.split_at(2);
+    let (second, _) = rest.split_at(2);
+    let tenant = tenant_prefix(tenant_id);
+    format!("{MEDIA}{tenant}sha256/{first}/{second}/{sha256}")
 }
 
 /// Below which prefix a tenant's own objects lie, in a bucket that several tenants share: `t=…/`.

@@ -20,6 +20,8 @@
 //!   reasoning is not hashed, since clients rarely send it back. Of a provider's parts only what makes them these parts is
 //!   hashed, not what the provider adds to its answer or a client to its request. Several choices of one answer follow the
 //!   same message. Else the event id and the message's number in the event.
+//! - **Media** ([`Capture::media`]): the id of a message is made of all that its parts say, before bytes are taken out of
+//!   them, so that it does not depend on which are.
 //! - **Fingerprint**: SHA-256 of the stored event without its id and time, the parts of each message standing in it by
 //!   their own hash, so that a repeated event can be told from another one under the same id.
 
@@ -32,6 +34,7 @@ mod identity;
 mod instant;
 mod json;
 pub mod layout;
+mod media;
 mod object;
 #[cfg(test)]
 mod properties;
@@ -46,6 +49,7 @@ pub use content::CONTENT_MAX_BYTES;
 pub use delivery::{Delivery, Source};
 pub use json::{Json, MAX_DEPTH, Raw};
 pub use layout::Layout;
+pub use media::MEDIA_MIN_BYTES;
 pub use object::{Object, Quarantine};
 pub use sanitize::{Clean, Sanitized};
 pub use usage::Usage;

@@ -21,7 +21,7 @@ use crate::sanitize::Sanitized;
 pub struct Object {
     /// The key: at most 1024 bytes.
     pub key: String,
-    /// One line of JSON.
+    /// One line of JSON; of media the bytes.
     pub body: Vec<u8>,
     /// SHA-256 of `body`.
     pub sha256: [u8; 32],
@@ -40,6 +40,22 @@ impl Object {
             content_type: "application/json",
         }
     }
+
+    /// Bytes under the key of their hash. What a producer says that they are stands where they are named: a reader of the
+    /// bucket is to be told nothing that a producer chose.
+    pub(crate) fn media(key: String, body: Vec<u8>, sha256: [u8; 32]) -> Self {
+        Self {
+            key,
+            body,
+            sha256,
+            content_type: "application/octet-stream",
+        }
+    }
+
+    /// Whether the key says what the body is: whatever lies there already is the same.
+    pub fn is_named_by_content(&self) -> bool {
+        self.key.starts_with(layout::MEDIA)
+    }
 }
 
 /// Shows key and size, never the body.
@@ -57,8 +73,8 @@ impl Capture {
     /// The object that archives this capture.
     ///
     /// It holds all that the event held, and nothing of how it came: neither source nor time of delivery, which differ
-    /// when a lost acknowledgement makes the same event come again. Given to [`adapt::captures`](crate::adapt::captures)
-    /// it makes the same capture.
+    /// when a lost acknowledgement makes the same event come again. Media stand in it by name. Given to [`adapt::captures`](crate::adapt::captures)
+    /// it makes the same capture, without the media.
     pub fn object(&self, layout: Layout) -> Object {
         let body = match layout {
             Layout::Turn => self.to_json(),
@@ -67,12 +83,13 @@ impl Capture {
         Object::json(layout.key(self), &body)
     }
 
-    /// With the hash over what is final now.
-    pub(crate) fn sealed(mut self) -> Self {
+    /// With its media apart, and the hash over what is final now.
+    pub(crate) fn sealed(self) -> Self {
+        let mut sealed = self.with_media_apart();
         // What a message says is nearly all of an event, and its hash is known.
         let hashed = |message: &Message| Json::String(hex::encode(message.content_sha256));
-        self.fingerprint = identity::fingerprint(self.to_json_with(hashed));
-        self
+        sealed.fingerprint = identity::fingerprint(sealed.to_json_with(hashed));
+        sealed
     }
 
     fn to_json(&self) -> Json {

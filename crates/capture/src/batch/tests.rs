@@ -181,6 +181,53 @@ fn one_item_does_not_touch_another() {
     );
 }
 
+/// An event with one image in Base64 that is large enough for an object of its own.
+fn seen(conversation: &str, tenant: &str, letter: &str) -> String {
+    let image = letter.repeat(12_000);
+    format!(
+        r#"{{"schema":"llm.capture/1","conversation_id":"{conversation}","tenant_id":"{tenant}","messages":[
+            {{"role":"user","parts":[{{"type":"blob","content":"{image}"}},{{"type":"blob","content":"{image}"}}]}}]}}"#
+    )
+}
+
+#[test]
+fn each_content_is_put_once_for_a_tenant_and_before_what_names_it() {
+    let bodies = [
+        seen("c", "t", "A"),
+        seen("d", "t", "A"),
+        seen("c", "u", "A"),
+        seen("e", "t", "B"),
+        GOOD.to_owned(),
+    ];
+    let bodies: Vec<_> = ["a", "b", "c", "d", "e"]
+        .into_iter()
+        .zip(bodies.iter().map(String::as_str))
+        .collect();
+    let mut batch = messages(&bodies);
+    let needed = batch.media_to_archive().into_iter();
+    let mut needed: Vec<_> = needed.map(|(items, _)| items).collect();
+    needed.sort();
+    assert_eq!(needed, [vec![0, 1], vec![2], vec![3]]);
+
+    let puts = batch.media_to_archive().into_iter().map(|(items, _)| {
+        let put = match items.as_slice() {
+            [2] => Ok(already_stored(true)),
+            [3] => STORED(),
+            _ => Err(LATE),
+        };
+        (items, put)
+    });
+    let puts: Vec<_> = puts.collect();
+    batch.media_archived(puts);
+    let named: Vec<_> = batch.to_archive().iter().map(|(at, _)| at.item).collect();
+    assert_eq!(named, [2, 3, 4], "no object names what is not there");
+    carry(&mut batch, |_| STORED(), |_| Ok(Status::Stored));
+    assert_eq!(
+        outcomes(&batch),
+        "Capture.DeadlineReached Capture.DeadlineReached kept kept kept"
+    );
+}
+
 #[test]
 fn a_failure_holds_back_the_rest_of_its_group_and_no_other() {
     let bodies = [

@@ -135,6 +135,7 @@ impl EventBody {
             capture,
             object,
             progress,
+            media: _,
         } = entry;
         Self {
             status: progress.as_str(),
@@ -154,6 +155,7 @@ impl LegacyBody {
             capture,
             object,
             progress,
+            media: _,
         } = entry;
         Self {
             conversation_id: capture.conversation_id.clone(),

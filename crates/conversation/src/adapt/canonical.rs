@@ -105,6 +105,7 @@ fn adapt(mut event: Fields<'_>, arrival: &Arrival<'_>) -> Result<Vec<Capture>, A
         source: arrival.place.delivery.source,
         sanitized: arrival.sanitized.and(meta.sanitized),
         metadata: metadata(event, extra)?,
+        media: Vec::new(),
         fingerprint: [0; 32],
     }])
 }

@@ -163,6 +163,7 @@ pub(super) fn assemble(
         source: arrival.place.delivery.source,
         sanitized: arrival.sanitized.and(told.sanitized),
         metadata: metadata(event, extra)?,
+        media: Vec::new(),
         fingerprint: [0; 32],
         tenant_id,
         conversation_id,

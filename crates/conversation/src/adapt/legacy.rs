@@ -99,6 +99,7 @@ fn adapt(mut event: Fields<'_>, arrival: &Arrival<'_>) -> Result<Vec<Capture>, A
         source: arrival.place.delivery.source,
         sanitized: arrival.sanitized,
         metadata: with_extra(Json::empty_object(), event.rest(EXTRA_DEPTH)?),
+        media: Vec::new(),
         fingerprint: [0; 32],
     }])
 }

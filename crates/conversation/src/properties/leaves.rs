@@ -1,6 +1,9 @@
-//! What a person could miss of an event in its object.
+//! What a person could miss of an event in its object and in the media that this names.
 
 use std::collections::HashSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::tree;
 use crate::capture::Capture;
@@ -41,7 +44,7 @@ fn keys(json: &Json, found: &mut Vec<String>) {
     }
 }
 
-/// What an event says and its object does not.
+/// What an event says, and neither its object nor its media do.
 pub(super) fn lost(event: &str, capture: &Capture, layout: Layout) -> Vec<String> {
     let cleaned = clean(event.as_bytes());
     let object = capture.object(layout);
@@ -50,6 +53,7 @@ pub(super) fn lost(event: &str, capture: &Capture, layout: Layout) -> Vec<String
     let object = tree(std::str::from_utf8(&object.body).expect("UTF-8"));
     leaves(&object, &mut kept);
     keys(&object, &mut kept);
+    kept.extend(capture.media.iter().map(|media| BASE64.encode(&media.body)));
     let texts: Vec<_> = kept
         .iter()
         .filter_map(|leaf| inside(leaf))

@@ -5,7 +5,7 @@ use proptest::option;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{any_json, id, object, part, text, with};
+use super::{any_json, bytes, id, object, part, text, with};
 
 /// An exchange in any shape that is neither canonical nor legacy.
 pub(super) fn event() -> impl Strategy<Value = Value> {
@@ -56,9 +56,14 @@ fn some(fields: impl Strategy<Value = Value> + 'static) -> BoxedStrategy<Value> 
 fn address() -> impl Strategy<Value = String> {
     prop_oneof![
         "https://[a-z]{1,9}",
-        "data:image/png;base64,[A-Za-z]{4,9}",
+        bytes().prop_map(|bytes| format!("data:image/png;base64,{bytes}")),
         text()
     ]
+}
+
+/// Where a provider has bytes, and a client perhaps something else.
+fn data() -> impl Strategy<Value = String> {
+    prop_oneof![text(), bytes()]
 }
 
 /// Arguments of a call as their text: JSON, or what a model makes of it.
@@ -84,7 +89,7 @@ fn openai_block() -> BoxedStrategy<Value> {
     some(prop_oneof![
         text().prop_map(|text| json!({"type": "text", "text": text})),
         (address(), text()).prop_map(|(url, detail)| json!({"type": "image_url", "image_url": {"url": url, "detail": detail}})),
-        text().prop_map(|data| json!({"type": "input_audio", "input_audio": {"data": data, "format": "wav"}})),
+        data().prop_map(|data| json!({"type": "input_audio", "input_audio": {"data": data, "format": "wav"}})),
         (address(), option::of(id()), text()).prop_map(
             |(data, id, name)| json!({"type": "file", "file": {"file_id": id, "file_data": data, "filename": name}})
         ),
@@ -180,7 +185,7 @@ fn openai_responses() -> BoxedStrategy<(Value, Value)> {
 
 fn anthropic_block() -> BoxedStrategy<Value> {
     let source = prop_oneof![
-        text().prop_map(|data| json!({"type": "base64", "media_type": "image/webp", "data": data})),
+        data().prop_map(|data| json!({"type": "base64", "media_type": "image/webp", "data": data})),
         address().prop_map(|url| json!({"type": "url", "url": url})),
         text().prop_map(|data| json!({"type": "text", "media_type": "text/x", "data": data})),
         any_json(),
@@ -221,7 +226,7 @@ fn anthropic() -> BoxedStrategy<(Value, Value)> {
 
 fn converse_block() -> BoxedStrategy<Value> {
     let source = prop_oneof![
-        text().prop_map(|bytes| json!({"bytes": bytes})),
+        data().prop_map(|bytes| json!({"bytes": bytes})),
         id().prop_map(|owner| json!({"s3Location": {"uri": "s3://b/k", "bucketOwner": owner}})),
         text().prop_map(|text| json!({"text": text})),
         any_json(),
