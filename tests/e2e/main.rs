@@ -21,6 +21,7 @@ mod capture_chaos;
 mod capture_faults;
 mod capture_matrix;
 mod capture_media;
+mod capture_poison;
 mod capture_samples;
 mod capture_sources;
 mod capture_tenants;

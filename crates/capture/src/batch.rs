@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use archive::Put;
-use conversation::{Document, Object, Source, sanitize};
+use conversation::{Clean, Document, Object, Sanitized, Source, sanitize};
 use store::Status;
 
 use crate::claim::Claim;
@@ -59,8 +59,9 @@ impl Batch {
             },
             Payload::Records(records) => {
                 let mut items = Vec::with_capacity(records.records.len());
-                for record in records.records {
-                    intake::record(record, intake, &mut items);
+                let repaired = repaired(&clean, document.as_ref().ok(), records.records.len());
+                for (record, repaired) in records.records.into_iter().zip(repaired) {
+                    intake::record(record, repaired, intake, &mut items);
                 }
                 Self {
                     source: records.word,
@@ -223,6 +224,22 @@ impl Batch {
                 stopped.insert(group.to_owned());
             }
         }
+    }
+}
+
+/// What had to be repaired in each of so many records. Of one record nothing is said by its neighbours: what is said of an
+/// event stands in its object, which has to be the same in whatever company the event comes again.
+fn repaired(clean: &Clean<'_>, document: Option<&Document<'_>>, records: usize) -> Vec<Sanitized> {
+    let root = document.map(Document::root);
+    let listed = root.and_then(|root| root.items().or_else(|| root.get("Records")?.items()));
+    match listed {
+        Some(listed) if listed.len() == records => {
+            let listed = listed.iter();
+            listed
+                .map(|record| clean.repaired_in(record.text()))
+                .collect()
+        }
+        _ => vec![clean.sanitized(); records],
     }
 }
 

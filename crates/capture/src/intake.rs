@@ -116,17 +116,17 @@ pub(crate) fn fetched(
     parts(arrived, repaired, &sender, intake, items);
 }
 
-/// Reads a record, whatever envelopes its event came in, and adds what is in it to `items`.
-pub(crate) fn record(record: Record, intake: &Intake, items: &mut Vec<Item>) {
+/// Reads a record, in which this was `repaired`, whatever envelopes its event came in, and adds what is in it to `items`.
+pub(crate) fn record(record: Record, repaired: Sanitized, intake: &Intake, items: &mut Vec<Item>) {
     let arrived = |input| Arrived {
         record_id: record.id,
         group: record.group,
         delivery: record.delivery,
         input,
     };
-    let failed = |arrived, error| Item::failed(arrived, Sanitized::default(), error);
+    let failed = |arrived, error| Item::failed(arrived, repaired, error);
     items.push(match record.content {
-        Content::Event(input) => return unwrapped(arrived(input), intake, items),
+        Content::Event(input) => return unwrapped(arrived(input), repaired, intake, items),
         Content::Nothing(why) => Item::skipped(arrived(Vec::new()), why),
         Content::Unreadable(problem) => {
             failed(arrived(Vec::new()), CaptureError::Record { problem })
@@ -138,7 +138,7 @@ pub(crate) fn record(record: Record, intake: &Intake, items: &mut Vec<Item>) {
                 is_object: false,
                 referring: None,
             };
-            return parts(arrived(body), Sanitized::default(), &sender, intake, items);
+            return parts(arrived(body), repaired, &sender, intake, items);
         }
     });
 }
@@ -161,20 +161,21 @@ fn parts(
     intake: &Intake,
     items: &mut Vec<Item>,
 ) {
-    let Some(parts) = lines::split(&arrived.input, outer) else {
+    let Some(parts) = lines::split(&arrived.input) else {
         return items.push(part(arrived, outer, sender, false, intake));
     };
-    let is_one = parts.texts.len() == 1;
+    let is_one = parts.len() == 1;
     let referring = sender.referring.filter(|_| !is_one);
     if let Some(id) = referring.and_then(claim::event_id) {
         arrived.delivery.id = Some(id);
     }
-    for (ordinal, input) in parts.texts.into_iter().enumerate() {
-        let mut one = arrived.with(input);
+    for (ordinal, one) in parts.into_iter().enumerate() {
+        let repaired = one.repaired.and(outer);
+        let mut one = arrived.with(one.text);
         if !is_one {
             one.delivery = one.delivery.numbered(ordinal);
         }
-        items.push(part(one, parts.repaired, sender, !is_one, intake));
+        items.push(part(one, repaired, sender, !is_one, intake));
     }
 }
 
@@ -255,8 +256,7 @@ fn signed(caller: &Caller, event: &str) -> String {
     Raw::read(event).map_or_else(|_| event.to_owned(), |event| caller.sign(&event))
 }
 
-fn unwrapped(mut arrived: Arrived, intake: &Intake, items: &mut Vec<Item>) {
-    let mut outer = Sanitized::default();
+fn unwrapped(mut arrived: Arrived, mut outer: Sanitized, intake: &Intake, items: &mut Vec<Item>) {
     for _ in 0..=envelope::LAYERS {
         match event(arrived, outer, intake) {
             ControlFlow::Break(item) => return items.push(item),

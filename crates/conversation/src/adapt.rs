@@ -52,7 +52,7 @@ const ADAPTERS: &[Adapter] = &[
 #[derive(Clone, Debug)]
 pub struct Document<'a> {
     root: Raw<'a>,
-    sanitized: Sanitized,
+    clean: &'a Clean<'a>,
 }
 
 impl<'a> Document<'a> {
@@ -63,7 +63,7 @@ impl<'a> Document<'a> {
     pub fn read(clean: &'a Clean<'_>) -> Result<Self, AdaptError> {
         Ok(Self {
             root: Raw::read(clean.text())?,
-            sanitized: clean.sanitized(),
+            clean,
         })
     }
 
@@ -79,8 +79,9 @@ impl<'a> Document<'a> {
 ///
 /// The same bytes and the same [`Delivery`] always give the same captures.
 pub fn captures(document: Document<'_>, delivery: &Delivery) -> Result<Vec<Capture>, AdaptError> {
-    let Document { root, sanitized } = document;
+    let Document { root, clean } = document;
     let one = |event: Raw<'_>, ordinal, path: &str| {
+        let sanitized = clean.repaired_in(event.text());
         let place = Place {
             delivery,
             ordinal,

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
+use memchr::{memchr_iter, memchr2};
 
 /// Text that can be parsed and stored: UTF-8 without U+0000 and without unpaired surrogate escapes.
 ///
@@ -14,6 +14,23 @@ use memchr::memchr2;
 pub struct Clean<'a> {
     text: Cow<'a, str>,
     sanitized: Sanitized,
+    /// What of `sanitized` was repaired before, in what the text was taken out of.
+    outer: Sanitized,
+    /// Where in the text something was replaced.
+    repairs: Vec<Repair>,
+}
+
+#[derive(Clone, Copy)]
+struct Repair {
+    position: usize,
+    what: Broken,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Broken {
+    Nul,
+    Surrogate,
+    Utf8,
 }
 
 impl Clean<'_> {
@@ -27,10 +44,20 @@ impl Clean<'_> {
         self.sanitized
     }
 
+    /// What had to be repaired within `part`, which is a part of [`Clean::text`], and before: what is broken in one of
+    /// several events is not broken in the others.
+    pub fn repaired_in(&self, part: &str) -> Sanitized {
+        let start = part.as_ptr().addr().wrapping_sub(self.text.as_ptr().addr());
+        let within = start..start.saturating_add(part.len());
+        let repairs = self.repairs.iter();
+        Sanitized::of(repairs.filter(|repair| within.contains(&repair.position))).and(self.outer)
+    }
+
     /// The same text, taken out of another one in which this had to be repaired already.
     #[must_use]
     pub fn out_of(mut self, outer: Sanitized) -> Self {
         self.sanitized = self.sanitized.and(outer);
+        self.outer = self.outer.and(outer);
         self
     }
 }
@@ -63,6 +90,19 @@ impl Sanitized {
         self == Self::default()
     }
 
+    fn of<'a>(repairs: impl Iterator<Item = &'a Repair>) -> Self {
+        let mut sanitized = Self::default();
+        for repair in repairs {
+            let count = match repair.what {
+                Broken::Nul => &mut sanitized.nul,
+                Broken::Surrogate => &mut sanitized.surrogate,
+                Broken::Utf8 => &mut sanitized.utf8,
+            };
+            *count = count.saturating_add(1);
+        }
+        sanitized
+    }
+
     /// How many characters were replaced.
     pub fn total(self) -> u32 {
         self.nul
@@ -72,7 +112,7 @@ impl Sanitized {
 
     /// The counts of both.
     #[must_use]
-    pub(crate) fn and(self, other: Self) -> Self {
+    pub fn and(self, other: Self) -> Self {
         Self {
             nul: self.nul.saturating_add(other.nul),
             surrogate: self.surrogate.saturating_add(other.surrogate),
@@ -85,26 +125,56 @@ impl Sanitized {
 ///
 /// A byte order mark at the start is dropped, since JSON has none. Cleaning twice changes nothing more.
 pub fn clean(input: &[u8]) -> Clean<'_> {
-    let mut sanitized = Sanitized::default();
+    let mut repairs = Vec::new();
     let text = if let Ok(text) = std::str::from_utf8(input) {
-        escapes(text.trim_start_matches('\u{feff}'), &mut sanitized)
+        escapes(without_mark(text), &mut repairs)
     } else {
         // Much slower, and so only for what is broken.
-        let text = String::from_utf8_lossy(input);
-        let broken = input
-            .utf8_chunks()
-            .filter(|chunk| !chunk.invalid().is_empty())
-            .count();
-        sanitized.utf8 = u32::try_from(broken).unwrap_or(u32::MAX);
-        Cow::Owned(escapes(text.trim_start_matches('\u{feff}'), &mut sanitized).into_owned())
+        let (text, broken) = replaced(input);
+        let text = escapes(&text, &mut repairs).into_owned();
+        repairs.extend(broken);
+        Cow::Owned(text)
     };
-    Clean { text, sanitized }
+    Clean {
+        text,
+        sanitized: Sanitized::of(repairs.iter()),
+        outer: Sanitized::default(),
+        repairs,
+    }
 }
 
 /// The length of `\uXXXX`.
 pub(crate) const ESCAPE: usize = 6;
 
-fn escapes<'a>(text: &'a str, sanitized: &mut Sanitized) -> Cow<'a, str> {
+const REPLACEMENT: &str = "\u{fffd}";
+
+fn without_mark(text: &str) -> &str {
+    text.trim_start_matches('\u{feff}')
+}
+
+/// What is not UTF-8, replaced, and where that will be once [`escapes`] has been there.
+fn replaced(input: &[u8]) -> (String, Vec<Repair>) {
+    let (mut text, mut repairs, mut longer) = (String::new(), Vec::new(), 0);
+    for chunk in input.utf8_chunks() {
+        let valid = if text.is_empty() {
+            without_mark(chunk.valid())
+        } else {
+            chunk.valid()
+        };
+        text.push_str(valid);
+        longer += memchr_iter(0, valid.as_bytes()).count() * (REPLACEMENT.len() - 1);
+        if !chunk.invalid().is_empty() {
+            repairs.push(Repair {
+                position: text.len() + longer,
+                what: Broken::Utf8,
+            });
+            text.push_str(REPLACEMENT);
+        }
+    }
+    (text, repairs)
+}
+
+fn escapes<'a>(text: &'a str, repairs: &mut Vec<Repair>) -> Cow<'a, str> {
     let mut repaired = String::new();
     let mut kept = 0;
     let mut position = 0;
@@ -114,17 +184,20 @@ fn escapes<'a>(text: &'a str, sanitized: &mut Sanitized) -> Cow<'a, str> {
         .and_then(|rest| memchr2(b'\\', 0, rest))
     {
         position += found;
-        let (count, length, replacement) = match Sequence::at(text, position) {
+        let (what, length, replacement) = match Sequence::at(text, position) {
             Sequence::Sound { length } => {
                 position += length;
                 continue;
             }
-            Sequence::RawNul => (&mut sanitized.nul, 1, "\u{fffd}"),
-            Sequence::Nul => (&mut sanitized.nul, ESCAPE, "\\ufffd"),
-            Sequence::Surrogate => (&mut sanitized.surrogate, ESCAPE, "\\ufffd"),
+            Sequence::RawNul => (Broken::Nul, 1, REPLACEMENT),
+            Sequence::Nul => (Broken::Nul, ESCAPE, "\\ufffd"),
+            Sequence::Surrogate => (Broken::Surrogate, ESCAPE, "\\ufffd"),
         };
-        *count = count.saturating_add(1);
         repaired.push_str(text.get(kept..position).unwrap_or_default());
+        repairs.push(Repair {
+            position: repaired.len(),
+            what,
+        });
         repaired.push_str(replacement);
         position += length;
         kept = position;
@@ -265,6 +338,30 @@ mod tests {
             Just("é😀".to_owned()),
             "[a-z0-9 ]{0,4}",
         ]
+    }
+
+    #[test]
+    fn what_is_broken_in_one_event_is_not_broken_in_the_others() {
+        let inputs: [&[u8]; 3] = [
+            br#"[{"a":"\u0000\ud83d"},{"a":"\ufffd"},{"a":"\ud83d\ude00\ud83d"}]"#,
+            b"[{\"a\":\"\0\0\\ud83d\"},{\"a\":\"\xef\xbf\xbd\"},{\"a\":\"\xff\"}]",
+            b"\xef\xbb\xbf[{\"a\":\"\xff\0\"},{\"a\":\"\\ufffd\"},{\"\xc3\":\"\"}]",
+        ];
+        let expected = [
+            [(1, 1, 0), (0, 0, 0), (0, 1, 0)],
+            [(2, 1, 0), (0, 0, 0), (0, 0, 1)],
+            [(1, 0, 1), (0, 0, 0), (0, 0, 1)],
+        ];
+        for (input, expected) in inputs.into_iter().zip(expected) {
+            let clean = clean(input);
+            let raw = crate::json::Raw::read(clean.text()).expect("JSON");
+            let found = raw.items().expect("an array").iter().map(|item| {
+                let repaired = clean.repaired_in(item.text());
+                (repaired.nul, repaired.surrogate, repaired.utf8)
+            });
+            assert_eq!(found.collect::<Vec<_>>(), expected);
+            assert_eq!(clean.repaired_in(raw.text()), clean.sanitized());
+        }
     }
 
     fn says_nul(value: &Value) -> bool {

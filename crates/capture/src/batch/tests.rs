@@ -181,6 +181,61 @@ fn one_item_does_not_touch_another() {
     );
 }
 
+#[test]
+fn what_is_repaired_in_the_outermost_json_is_counted_on_its_own_record() {
+    // No `Value` holds half a surrogate pair, so the mark is put into the text.
+    let record = |id: &str, body: &str| {
+        format!(
+            r#"{{"messageId":"{id}","body":"{{\"user_input\":\"{body}\"}}","eventSource":"aws:sqs"}}"#
+        )
+    };
+    let payload = |first: &str| {
+        format!(
+            r#"{{"Records":[{},{},{}]}}"#,
+            record("m-0", first),
+            record("m-1", "sound"),
+            record("m-2", r"\ufffd"),
+        )
+    };
+    let read = |first: &str| Batch::read(&payload(first), "request", &Intake::default()).unwrap();
+    let (broken, sound) = (read(r"cut \ud83d"), read("whole"));
+    let repaired = broken.items().iter().map(|item| item.repaired().total());
+    assert_eq!(repaired.collect::<Vec<_>>(), [1, 0, 0]);
+    let object = |batch: &Batch, item: usize| batch.items()[item].entries()[0].object.body.clone();
+    assert_eq!(
+        object(&broken, 1),
+        object(&sound, 1),
+        "the same in any company"
+    );
+    let first = String::from_utf8(object(&broken, 0)).unwrap();
+    assert!(first.contains(r#""sanitized":{"surrogate":1}"#), "{first}");
+}
+
+#[test]
+fn what_is_repaired_in_one_event_of_a_request_is_not_told_of_the_others() {
+    let request = |body: &str| {
+        let request = serde_json::json!({
+            "version": "2.0", "body": body, "headers": {"content-type": "application/json"},
+            "requestContext": {
+                "requestId": "r-1", "timeEpoch": 1_795_428_000_123_i64, "http": {"method": "POST"},
+                "authorizer": {"jwt": {"claims": {"sub": "u-1"}}},
+            },
+        });
+        Batch::read(&request.to_string(), "request", &Intake::default()).unwrap()
+    };
+    let sound = r#"{"event_id":"e","conversation_id":"c","user_input":"sound"}"#;
+    let several = request(&format!(r#"[{{"user_input":"cut \ud83d"}},{sound}]"#));
+    let repaired = several.items().iter().map(|item| item.repaired().total());
+    assert_eq!(repaired.collect::<Vec<_>>(), [1, 0]);
+    let alone = request(sound);
+    let object = |batch: &Batch, item: usize| batch.items()[item].entries()[0].object.body.clone();
+    assert_eq!(
+        object(&several, 1),
+        object(&alone, 0),
+        "it may be sent again alone"
+    );
+}
+
 /// An event with one image in Base64 that is large enough for an object of its own.
 fn seen(conversation: &str, tenant: &str, letter: &str) -> String {
     let image = letter.repeat(12_000);

@@ -3,24 +3,25 @@
 use conversation::{Document, Raw, Sanitized, sanitize};
 
 /// What stands in an input, in its order.
-pub(super) struct Parts {
-    pub(super) texts: Vec<Vec<u8>>,
-    /// What had to be repaired before they could be told apart.
+pub(super) struct Part {
+    pub(super) text: Vec<u8>,
+    /// What had to be repaired in it before the parts could be told apart.
     pub(super) repaired: Sanitized,
 }
 
-/// Takes an array or lines apart, in which `outer` had to be repaired before; `None` for what is one event or none.
+/// Takes an array or lines apart; `None` for what is one event or none.
 ///
 /// Lines are those of an input that is not JSON as a whole, if the first or the second of them is an object by itself: one
 /// broken line does not make another thing of the others.
-pub(super) fn split(input: &[u8], outer: Sanitized) -> Option<Parts> {
-    let clean = sanitize::clean(input).out_of(outer);
+pub(super) fn split(input: &[u8]) -> Option<Vec<Part>> {
+    let clean = sanitize::clean(input);
     if let Ok(document) = Document::read(&clean) {
         let items = document.root().items()?;
-        return (!items.is_empty()).then(|| Parts {
-            texts: items.iter().map(|item| item.text().into()).collect(),
-            repaired: clean.sanitized(),
-        });
+        let part = |item: &Raw<'_>| Part {
+            text: item.text().into(),
+            repaired: clean.repaired_in(item.text()),
+        };
+        return (!items.is_empty()).then(|| items.iter().map(part).collect());
     }
     let lines = input.split(|byte| *byte == b'\n');
     let lines: Vec<&[u8]> = lines.filter(|line| !line.trim_ascii().is_empty()).collect();
@@ -28,9 +29,12 @@ pub(super) fn split(input: &[u8], outer: Sanitized) -> Option<Parts> {
         let clean = sanitize::clean(line);
         Raw::read(clean.text()).is_ok_and(|line| line.entries().is_some())
     };
-    (lines.len() > 1 && lines.iter().take(2).any(is_object)).then(|| Parts {
-        texts: lines.into_iter().map(<[u8]>::to_vec).collect(),
-        repaired: outer,
+    (lines.len() > 1 && lines.iter().take(2).any(is_object)).then(|| {
+        let part = |line: &[u8]| Part {
+            text: line.to_vec(),
+            repaired: Sanitized::default(),
+        };
+        lines.into_iter().map(part).collect()
     })
 }
 
@@ -40,12 +44,10 @@ mod tests {
 
     #[track_caller]
     fn check(input: &str, expected: &[&str]) {
-        let parts = split(input.as_bytes(), Sanitized::default())
-            .map(|parts| parts.texts)
-            .unwrap_or_default();
+        let parts = split(input.as_bytes()).unwrap_or_default();
         let parts: Vec<_> = parts
             .iter()
-            .map(|part| std::str::from_utf8(part).unwrap())
+            .map(|part| std::str::from_utf8(&part.text).unwrap())
             .collect();
         assert_eq!(parts, expected, "{input}");
     }
