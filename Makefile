@@ -90,6 +90,16 @@ e2e: tools pgbouncer node build ## the tests over PostgreSQL, the AWS API on loo
 	$(call heading,end-to-end tests)
 	$(WITH_TOOLS) $(LOCAL) with -- $(NEXTEST) -E 'binary_id(e2e::e2e)$(AND_TESTS)'
 
+# SECONDS= each; TARGET= one of them, and then not the folder that it is elsewhere here. KEEP=1 keeps what was found. A debug
+# build, for its checks of overflow, with the dependencies of the tests.
+SECONDS ?= 60
+FUZZ_TARGETS := intake adapt key_escaping sanitize
+FUZZED = $(if $(findstring command,$(origin TARGET)),$(TARGET),$(FUZZ_TARGETS))
+
+.PHONY: fuzz
+fuzz: ## look for inputs that break what must hold for any; TARGET=, SECONDS=, KEEP=1; needs a C++ compiler
+	@KEEP="$(KEEP)" tools/fuzz/run "$(SECONDS)" $(FUZZED)
+
 # SEED= and STRATEGY= repeat what a violation names; else the seed is a new one each time, and both strategies are played.
 RUNS ?= 300
 STRATEGY ?= both

@@ -42,6 +42,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("local", &["secrets", "aurora"]),
     ("load", &["local", "secrets", "aurora", "aurora-session"]),
     ("benches", &["local", "load", "conversation"]),
+    ("fuzz", &["conversation", "capture"]),
     (
         "e2e",
         &[

@@ -12,6 +12,8 @@ mod claim;
 mod config;
 mod error;
 mod function;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod intake;
 mod item;
 mod reply;

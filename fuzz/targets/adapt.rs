@@ -1,0 +1,4 @@
+//! See [`fuzz::adapt`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::adapt(input));
