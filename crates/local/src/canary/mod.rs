@@ -93,6 +93,15 @@ pub fn search(sink: &str, text: &str) -> Vec<Find> {
     finds
 }
 
+/// The form in which `text` has a mark of a test's own; `None` if it does not have it in any.
+pub fn form_of(mark: &str, text: &str) -> Option<&'static str> {
+    let forms = forms(mark);
+    let mut found = forms
+        .iter()
+        .filter(|(_, written)| text.contains(written.as_str()));
+    found.next().map(|(form, _)| *form)
+}
+
 /// The forms of a text in which a program may write it, each with its name.
 type Forms = Vec<(&'static str, String)>;
 
