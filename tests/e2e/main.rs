@@ -40,6 +40,7 @@ mod local_up;
 mod old_world;
 mod operator;
 mod pgbouncer;
+mod redaction;
 mod roles;
 mod rotation;
 mod rotation_chaos;

@@ -20,7 +20,7 @@ pub use counters::{ByStage, Counters};
 pub use error::{RunError, SessionError};
 pub use kept::Connection;
 pub use observer::Event;
-pub use secrets::{SdkConfig, SecretString, SecretsManager, Stage};
+pub use secrets::{SdkConfig, SecretString, SecretsError, SecretsManager, Stage, Version};
 pub use session::{Builder, Session};
 pub use source::{Document, Source, SourceError};
 pub use version::SecretVersion;

@@ -5,8 +5,8 @@ mod media;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use archive::Put;
-use conversation::{Clean, Document, Object, Sanitized, Source, sanitize};
+use archive::{Put, Stored};
+use conversation::{Clean, Document, Layout, Object, Sanitized, Source, sanitize};
 use store::Status;
 
 use crate::claim::Claim;
@@ -141,6 +141,26 @@ impl Batch {
             if let Some(item) = self.items.get_mut(position.item) {
                 item.archived(position.entry, put);
             }
+        }
+        self.hold_groups_back();
+    }
+
+    /// The keys under which another object lies than was to be put, to be read and compared.
+    pub(crate) fn to_compare(&self) -> Vec<(Position, String)> {
+        self.entries(|entry| entry.progress == Progress::Differs)
+            .map(|(position, entry)| (position, entry.object.key.clone()))
+            .collect()
+    }
+
+    /// Takes note of the object that lies under the key of a capture.
+    pub(crate) fn compared(
+        &mut self,
+        position: Position,
+        stored: Result<Stored, CaptureError>,
+        layout: Layout,
+    ) {
+        if let Some(item) = self.items.get_mut(position.item) {
+            item.compared(position.entry, stored, layout);
         }
         self.hold_groups_back();
     }

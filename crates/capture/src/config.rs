@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aurora_session::Trust;
-use conversation::Layout;
+use conversation::{Layout, Policies};
 use startup::config::{ConfigError, Reader};
 use startup::environment::{self, Environment};
 use startup::https::HttpsRoots;
@@ -11,6 +11,7 @@ use startup::metrics;
 use store::Ownership;
 
 use crate::intake::Intake;
+use crate::redaction::Redaction;
 use crate::source::Http;
 
 /// Project name of the original, from which the secret's name is made where neither is set.
@@ -37,6 +38,8 @@ pub struct Config {
     pub bucket: String,
     /// What is taken, and how it is archived.
     pub intake: Intake,
+    /// What is taken out before anything is stored; `None` for nothing.
+    pub redaction: Option<Redaction>,
     /// What happens to an event of another user.
     pub ownership: Ownership,
     /// Time that a connect may take, within the invocation's own.
@@ -63,9 +66,8 @@ impl Config {
     /// Every problem at once, so that one deployment mends them all.
     pub fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(environment);
-        // Settings with one accepted value each: a promise that this version does not keep is refused, not ignored.
+        // A setting with one accepted value: a promise that this version does not keep is refused, not ignored.
         reader.choice(&environment::DURABILITY, &[("rows", ())], ());
-        reader.choice(&environment::REDACTION, &[("off", ())], ());
         let bucket = reader.required(&environment::CONVERSATIONS_BUCKET);
         let config = Self {
             secret_id: secret_id(&mut reader),
@@ -82,6 +84,7 @@ impl Config {
             ),
             intake: intake(&mut reader, &bucket),
             bucket,
+            redaction: redaction(&mut reader),
             ownership: reader.choice(
                 &environment::OWNERSHIP,
                 &[
@@ -119,6 +122,7 @@ fn intake(reader: &mut Reader<'_>, bucket: &str) -> Intake {
         layout: reader
             .with(&environment::S3_LAYOUT, Layout::parse)
             .unwrap_or_default(),
+        redactor: None,
         http: Http {
             is_open: reader.choice(
                 &environment::HTTP_AUTHORIZER,
@@ -128,6 +132,23 @@ fn intake(reader: &mut Reader<'_>, bucket: &str) -> Intake {
             user: reader.optional(&environment::HTTP_USER),
             tenant: reader.optional(&environment::HTTP_TENANT),
         },
+    }
+}
+
+fn redaction(reader: &mut Reader<'_>) -> Option<Redaction> {
+    let text = reader.optional(&environment::REDACTION)?;
+    match Policies::parse(&text) {
+        Ok(None) => None,
+        Ok(Some(policies)) => Some(Redaction {
+            policies,
+            key_secret: reader.required(&environment::IDENTITY_KEY_SECRET),
+        }),
+        Err(problems) => {
+            for problem in problems {
+                reader.problem(&environment::REDACTION, &problem);
+            }
+            None
+        }
     }
 }
 
@@ -182,6 +203,20 @@ mod tests {
     }
 
     #[test]
+    fn redaction_is_off_or_has_a_key() {
+        let read = |policy: &str| {
+            let key = ("IDENTITY_KEY_SECRET", "key");
+            Config::from_environment(&Environment::from([BUCKET, ("REDACTION", policy), key]))
+        };
+        assert!(read("off").unwrap().redaction.is_none());
+        assert_eq!(read("mask").unwrap().redaction.unwrap().key_secret, "key");
+        insta::assert_snapshot!(read(r#"{"mode":"hide","kind":1}"#).unwrap_err().problems().join("\n"), @r#"
+        `REDACTION`: `kind` is not known; accepted: `mode`, `kinds`, `patterns`, `tenants`, accepted: `off`, `mask`, `hash` or `drop`, or all of it as JSON: `docs/capture.md`, Redaction
+        `REDACTION`: `mode` is not accepted: "hide"; accepted: `off`, `mask`, `hash` or `drop`, accepted: `off`, `mask`, `hash` or `drop`, or all of it as JSON: `docs/capture.md`, Redaction
+        "#);
+    }
+
+    #[test]
     fn the_secret_that_is_named_wins_over_the_project() {
         let environment =
             Environment::from([BUCKET, ("TURNKEEP_SECRET", "app"), ("PROJECT_NAME", "mine")]);
@@ -223,7 +258,6 @@ mod tests {
         .unwrap_err();
         insta::assert_snapshot!(error.problems().join("\n"), @r#"
         `DURABILITY`: `s3` is not accepted, accepted: `rows` (`s3` needs the sweeper, which this version does not have)
-        `REDACTION`: `mask` is not accepted, accepted: `off` (this version has no redaction)
         `CONVERSATIONS_BUCKET`: is not set, accepted: a bucket name
         `PROJECT_NAME`: `a b` is not accepted, accepted: letters, digits, `-` and `_`
         `DB_PORT`: `0` is not accepted, accepted: a number from 1 to 65535
@@ -232,6 +266,7 @@ mod tests {
         `CLAIM_CHECK_BUCKETS`: `uploads,` is not accepted, accepted: names of buckets with commas between them, not the archive's own
         `S3_LAYOUT`: `flat` is not accepted, accepted: `turn` or `legacy`
         `HTTP_AUTHORIZER`: `optional` is not accepted, accepted: `required` or `none`
+        `IDENTITY_KEY_SECRET`: is not set, accepted: a secret name or ARN
         `OWNERSHIP`: `none` is not accepted, accepted: `enforce` or `record`
         `CONNECT_BUDGET_SECONDS`: `0` is not accepted, accepted: a number from 1 to 900
         "#);

@@ -10,6 +10,7 @@ use lambda_runtime::Diagnostic;
 use store::{StoreError, Unstorable};
 
 use crate::claim::ClaimError;
+use crate::redaction::KeyError;
 use crate::source::{RequestError, SourceError};
 
 /// An event was not kept. A direct invocation fails with it; a queue delivers the message again.
@@ -88,6 +89,9 @@ pub enum CaptureError {
     /// The database did not take the rows, though the archive may have the object: send the event again.
     #[error("the database has not taken the event")]
     Database(#[source] Arc<RunError<StoreError>>),
+    /// There is no key to redact with: look at its secret, then send the event again. Nothing was stored.
+    #[error("without the key of redaction nothing is taken in")]
+    Key(#[source] KeyError),
     /// The invocation's time ran out: send the event again.
     #[error("the invocation's time ran out while {step} was under way")]
     Late {
@@ -127,6 +131,7 @@ impl CaptureError {
             Self::Unstorable(_) => "Capture.Unstorable",
             Self::Archive(_) => "Capture.ArchiveUnavailable",
             Self::Database(_) => "Capture.DatabaseUnavailable",
+            Self::Key(_) => "Capture.KeyUnavailable",
             Self::Late { .. } => "Capture.DeadlineReached",
             Self::NoRoom => "Capture.NoRoom",
             Self::Unfinished => "Capture.Unfinished",
@@ -174,6 +179,7 @@ impl CaptureError {
                 RunError::Work(error) => Some(error.code()),
                 _ => None,
             },
+            Self::Key(KeyError::Secret { source, .. }) => Some(&source.failure().code),
             _ => None,
         }
     }

@@ -1,5 +1,6 @@
 //! The function between its invocations, and the effects of one.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,9 @@ use crate::batch::{Batch, Position};
 use crate::claim::ClaimError;
 use crate::config::{Config, Pooler};
 use crate::error::CaptureError;
+use crate::intake::Intake;
 use crate::item::{Entry, Progress};
+use crate::redaction::Keyed;
 use crate::reply::Reply;
 use crate::report::{self, Times};
 use crate::unpack;
@@ -40,6 +43,7 @@ pub struct Function {
     archive: Archive,
     session: Session,
     prepared: Prepared,
+    keyed: Keyed,
 }
 
 impl Function {
@@ -48,7 +52,8 @@ impl Function {
     /// # Errors
     /// [`SessionError`] if the session's settings cannot be used.
     pub fn new(config: Config, aws: &SdkConfig) -> Result<Self, SessionError> {
-        let mut session = Session::builder(SecretsManager::new(aws, None), &config.secret_id)
+        let secrets = SecretsManager::new(aws, None);
+        let mut session = Session::builder(secrets.clone(), &config.secret_id)
             .application_name(APPLICATION_NAME)
             .default_dbname(DEFAULT_DB_NAME)
             .observer(report::session_event);
@@ -68,6 +73,7 @@ impl Function {
             archive: Archive::new(aws, &config.bucket),
             session: session.build()?,
             prepared: Prepared::new(),
+            keyed: Keyed::new(secrets),
             config,
         })
     }
@@ -75,7 +81,10 @@ impl Function {
     /// Connects to the database while the service still counts it as start-up. Never fatal: the first invocation tries
     /// again, and meanwhile the archive may work.
     pub async fn warm_up(&self) {
-        if let Err(error) = self.session.warm_up(Instant::now() + WARM_UP).await {
+        let deadline = Instant::now() + WARM_UP;
+        // What fails here is told by the first invocation, which needs the key.
+        let (_, connected) = tokio::join!(self.intake(deadline), self.session.warm_up(deadline));
+        if let Err(error) = connected {
             tracing::info!(
                 error_code = error.code(),
                 error = startup::report::chain(&error),
@@ -96,18 +105,32 @@ impl Function {
         let started = Instant::now();
         let LambdaEvent { payload, context } = event;
         let deadline = startup::deadline::of(&context);
-        let mut batch = Batch::read(payload.get(), &context.request_id, &self.config.intake)
+        let intake = self.intake(deadline).await.inspect_err(report::keyless)?;
+        let mut batch = Batch::read(payload.get(), &context.request_id, &intake)
             .map_err(CaptureError::Source)
             .inspect_err(report::unread)?;
-        self.fetch(&mut batch, deadline).await;
+        self.fetch(&mut batch, &intake, deadline).await;
         let times = self.capture(&mut batch, deadline).await;
         let namespace = &self.config.metrics_namespace;
         report::handled(&batch, times, started.elapsed(), namespace);
         Ok(Reply::to(batch, now())?)
     }
 
+    /// What is taken in, and how, with the key of redaction if there is any.
+    async fn intake(&self, deadline: Instant) -> Result<Cow<'_, Intake>, CaptureError> {
+        let intake = &self.config.intake;
+        let Some(redaction) = &self.config.redaction else {
+            return Ok(Cow::Borrowed(intake));
+        };
+        let redactor = self.keyed.redactor(redaction, deadline).await;
+        Ok(Cow::Owned(Intake {
+            redactor: Some(redactor.map_err(CaptureError::Key)?),
+            ..intake.clone()
+        }))
+    }
+
     /// Reads the objects that events lie in, one after the other: each is as large as it likes, and the memory is shared.
-    async fn fetch(&self, batch: &mut Batch, deadline: Instant) {
+    async fn fetch(&self, batch: &mut Batch, intake: &Intake, deadline: Instant) {
         let claims = batch.to_fetch();
         if claims.is_empty() {
             return;
@@ -133,7 +156,7 @@ impl Function {
             room = room.saturating_sub(object.as_ref().map_or(0, Vec::len));
             objects.push((position, object));
         }
-        batch.fetched(objects, &self.config.intake);
+        batch.fetched(objects, intake);
     }
 
     /// Carries every item as far as it goes: archive first, then rows, so that no row names an object that is not there.
@@ -171,6 +194,20 @@ impl Function {
         let objects = batch.to_archive();
         let puts = self.put_all(objects, deadline, "archiving").await;
         batch.archived(puts.into_iter().map(|(position, _, put)| (position, put)));
+        self.compare(batch, deadline).await;
+    }
+
+    /// Reads the objects of events that came before by another policy of redaction: seldom any, and then after each change.
+    async fn compare(&self, batch: &mut Batch, deadline: Instant) {
+        for (position, key) in batch.to_compare() {
+            let stored = match timeout_at(deadline, self.archive.get(&key)).await {
+                Ok(stored) => stored.map_err(|error| CaptureError::Archive(Arc::new(error))),
+                Err(_) => Err(CaptureError::Late {
+                    step: "comparing with the object that is there",
+                }),
+            };
+            batch.compared(position, stored, self.config.intake.layout);
+        }
     }
 
     async fn put_aside(&self, batch: &mut Batch, deadline: Instant) {
@@ -259,7 +296,7 @@ impl Function {
     fn row<'a>(&'a self, entry: &'a Entry) -> store::Item<'a> {
         let version_id = match &entry.progress {
             Progress::Archived { version_id } => version_id.as_deref(),
-            Progress::Read | Progress::Kept { .. } | Progress::Out => None,
+            Progress::Read | Progress::Differs | Progress::Kept { .. } | Progress::Out => None,
         };
         let archived = Archived::new(self.archive.bucket(), &entry.object, version_id);
         store::Item {

@@ -3,9 +3,11 @@
 mod lines;
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use conversation::{
-    AdaptError, Caller, Capture, Delivery, Document, Layout, Raw, Sanitized, adapt, sanitize,
+    AdaptError, Caller, Capture, Delivery, Document, Layout, Raw, Redactor, Sanitized, adapt,
+    sanitize,
 };
 
 use crate::claim::{self, Claim, ClaimError};
@@ -20,10 +22,26 @@ use crate::source::{Content, Http, Record, RequestError, SourceError};
 pub struct Intake {
     /// Keys and bodies of the archive.
     pub layout: Layout,
+    /// Takes out what may not be kept; `None` if everything may.
+    pub redactor: Option<Arc<Redactor>>,
     /// Who may send by HTTP.
     pub http: Http,
     /// Buckets whose objects may hold events (`CLAIM_CHECK_BUCKETS`).
     pub claim_check_buckets: Vec<String>,
+}
+
+impl Intake {
+    /// The captures of an event, with ids of the right kind: text that is not stored is hashed with a key.
+    fn captures(
+        &self,
+        document: Document<'_>,
+        delivery: &Delivery,
+    ) -> Result<Vec<Capture>, AdaptError> {
+        match &self.redactor {
+            Some(redactor) => adapt::captures_keyed(document, delivery, redactor.key()),
+            None => adapt::captures(document, delivery),
+        }
+    }
 }
 
 /// An event that lies in an object.
@@ -54,8 +72,8 @@ pub(crate) fn direct(
     if let Some(claim) = claim {
         return claimed(arrived, repaired, claim);
     }
-    let captures = document.and_then(|document| adapt::captures(document, &arrived.delivery));
-    Item::read(arrived, repaired, captures, intake.layout)
+    let captures = document.and_then(|document| intake.captures(document, &arrived.delivery));
+    Item::read(arrived, repaired, captures, intake)
 }
 
 /// The object that an event says it lies in, if it may be read.
@@ -207,12 +225,13 @@ fn part(
             &arrived.delivery,
             sender,
             is_one_of_several,
+            intake,
         ),
         Err(error) => Ok(Err(error)),
     };
     drop(clean);
     match captures {
-        Ok(captures) => Item::read(arrived, repaired, captures, intake.layout),
+        Ok(captures) => Item::read(arrived, repaired, captures, intake),
         Err(error) => Item::failed(arrived, repaired, error),
     }
 }
@@ -224,6 +243,7 @@ fn captures_of(
     delivery: &Delivery,
     sender: &Sender<'_>,
     is_one_of_several: bool,
+    intake: &Intake,
 ) -> Result<Result<Vec<Capture>, AdaptError>, CaptureError> {
     let event = document.root();
     if envelope::open(event)?.is_some() {
@@ -239,7 +259,7 @@ fn captures_of(
         None => event,
     };
     let clean = sanitize::clean(event.as_bytes()).out_of(repaired);
-    let captures = Document::read(&clean).and_then(|event| adapt::captures(event, delivery));
+    let captures = Document::read(&clean).and_then(|event| intake.captures(event, delivery));
     Ok(match (captures, sender.caller) {
         (Ok(captures), Some(caller)) => {
             let own = captures.into_iter().map(|capture| caller.own(capture));
@@ -298,7 +318,7 @@ fn event(arrived: Arrived, outer: Sanitized, intake: &Intake) -> ControlFlow<Ite
         Ok(None) => {
             let claim = claim_of(document.as_ref().ok(), None, intake);
             let captures = match claim {
-                None => document.and_then(|event| adapt::captures(event, &arrived.delivery)),
+                None => document.and_then(|event| intake.captures(event, &arrived.delivery)),
                 Some(claim) => {
                     drop(document);
                     drop(clean);
@@ -306,7 +326,7 @@ fn event(arrived: Arrived, outer: Sanitized, intake: &Intake) -> ControlFlow<Ite
                 }
             };
             drop(clean);
-            return ControlFlow::Break(Item::read(arrived, repaired, captures, intake.layout));
+            return ControlFlow::Break(Item::read(arrived, repaired, captures, intake));
         }
         Ok(Some(inner)) => Ok(inner),
         Err(error) => Err(error),

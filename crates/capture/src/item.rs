@@ -3,15 +3,17 @@
 //! The way is the same for every source: read, archived, kept. It ends early in one of two ways. An item is *put aside*
 //! when delivering it again would end the same; it *fails* when the source must deliver it again.
 
+mod redacted;
+
 use std::sync::Arc;
 
 use archive::Put;
-use conversation::{AdaptError, Capture, Delivery, Layout, Object, Quarantine, Sanitized};
+use conversation::{AdaptError, Capture, Delivery, Object, Quarantine, Redactor, Sanitized};
 use store::Status;
 
 use crate::claim::Claim;
 use crate::error::CaptureError;
-use crate::intake::Claimed;
+use crate::intake::{Claimed, Intake};
 
 /// What is handled or fails as one, and what was made of it.
 pub(crate) struct Item {
@@ -20,6 +22,8 @@ pub(crate) struct Item {
     /// Its captures; more than one if the event is a list.
     entries: Vec<Entry>,
     verdict: Verdict,
+    /// What it was redacted by.
+    redactor: Option<Arc<Redactor>>,
 }
 
 /// An input as it came.
@@ -52,6 +56,8 @@ pub(crate) struct Entry {
     pub(crate) object: Arc<Object>,
     /// What that names and has to lie in the bucket before.
     pub(crate) media: Vec<Arc<Object>>,
+    /// Its fingerprint without redaction.
+    plain: [u8; 32],
     /// How far it has come.
     pub(crate) progress: Progress,
 }
@@ -61,6 +67,8 @@ pub(crate) struct Entry {
 pub(crate) enum Progress {
     /// It was read.
     Read,
+    /// Another object lies under its key, which may be the same event by another policy of redaction.
+    Differs,
     /// Its object lies in the bucket.
     Archived {
         /// S3's version id of the object.
@@ -127,24 +135,29 @@ impl Item {
         arrived: Arrived,
         repaired: Sanitized,
         captures: Result<Vec<Capture>, AdaptError>,
-        layout: Layout,
+        intake: &Intake,
     ) -> Self {
+        let redactor = intake.redactor.clone();
         let (entries, verdict) = match captures {
             Ok(captures) => {
                 let entries = captures.into_iter();
-                let entries = entries.map(|capture| Entry::new(capture, layout));
+                let entries = entries.map(|capture| Entry::new(capture, intake));
                 (entries.collect(), Verdict::Open)
             }
             Err(error @ AdaptError::NotJson { .. }) => {
                 (Vec::new(), Verdict::ToPutAside(Reason::Unreadable(error)))
             }
-            Err(error) => (Vec::new(), Verdict::Failed(error.into())),
+            Err(error) => {
+                let error = Self::error(error, redactor.as_deref());
+                (Vec::new(), Verdict::Failed(error))
+            }
         };
         Self {
             arrived,
             repaired,
             entries,
             verdict,
+            redactor,
         }
     }
 
@@ -155,6 +168,7 @@ impl Item {
             repaired,
             entries: Vec::new(),
             verdict: Verdict::Failed(error),
+            redactor: None,
         }
     }
 
@@ -165,6 +179,7 @@ impl Item {
             repaired,
             entries: Vec::new(),
             verdict: Verdict::Claimed(Box::new(claimed)),
+            redactor: None,
         }
     }
 
@@ -175,6 +190,7 @@ impl Item {
             repaired: Sanitized::default(),
             entries: Vec::new(),
             verdict: Verdict::Skipped(why),
+            redactor: None,
         }
     }
 
@@ -234,6 +250,7 @@ impl Item {
 
     /// Takes note of what became of the put of a capture.
     pub(crate) fn archived(&mut self, entry: usize, put: Result<Put, CaptureError>) {
+        let may_have_been_redacted = self.may_have_been_redacted();
         let Some(entry) = self.entries.get_mut(entry) else {
             return;
         };
@@ -247,6 +264,10 @@ impl Item {
             ) => {
                 entry.progress = Progress::Archived { version_id };
             }
+            Ok(Put::AlreadyStored {
+                same_content: false,
+                ..
+            }) if may_have_been_redacted => entry.progress = Progress::Differs,
             Ok(Put::AlreadyStored {
                 same_content: false,
                 ..
@@ -293,11 +314,13 @@ impl Item {
         let Verdict::ToPutAside(reason) = &self.verdict else {
             return None;
         };
+        let (input, redactions) = self.input();
         let quarantine = Quarantine {
             delivery: &self.arrived.delivery,
             reason: reason.name(),
             message: &reason.sentence(),
-            input: &self.arrived.input,
+            input: &input,
+            redactions,
         };
         Some(quarantine.object())
     }
@@ -348,17 +371,6 @@ impl Item {
 }
 
 impl Entry {
-    fn new(mut capture: Capture, layout: Layout) -> Self {
-        let object = Arc::new(capture.object(layout));
-        let media = std::mem::take(&mut capture.media).into_iter();
-        Self {
-            capture,
-            object,
-            media: media.map(Arc::new).collect(),
-            progress: Progress::Read,
-        }
-    }
-
     fn is_kept(&self) -> bool {
         matches!(self.progress, Progress::Kept { .. })
     }
@@ -369,6 +381,7 @@ impl Progress {
     pub(crate) fn as_str(&self) -> &'static str {
         match self {
             Self::Read => "read",
+            Self::Differs => "differs",
             Self::Archived { .. } => "archived",
             Self::Kept { duplicate: false } => "stored",
             Self::Kept { duplicate: true } => "duplicate",

@@ -16,6 +16,7 @@ mod function;
 pub mod fuzz;
 mod intake;
 mod item;
+mod redaction;
 mod reply;
 mod report;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use config::{Config, Pooler};
 pub use error::CaptureError;
 pub use function::Function;
 pub use intake::Intake;
+pub use redaction::{KeyError, Redaction};
 pub use reply::Reply;
 pub use source::{Http, RequestError, SourceError};
 pub use unpack::UnpackError;

@@ -37,7 +37,8 @@ use summary::Summary;
 ///   `timestamp`, `s3_key` and `message`, besides `status` and `event_id`; if the text came in `body`, as the `body` of a
 ///   response.
 ///
-/// The last four have `sanitized` too, with the numbers of replaced characters, if there were any to replace.
+/// The last four have `sanitized` too, with the numbers of replaced characters, if there were any to replace, and
+/// `redactions` with the number of places in which something was taken out.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub struct Reply(Body);

@@ -29,6 +29,16 @@ pub(crate) fn unread(error: &CaptureError) {
     );
 }
 
+/// Tells that nothing can be taken in.
+pub(crate) fn keyless(error: &CaptureError) {
+    tracing::error!(
+        outcome = "failed",
+        error_code = error.code(),
+        error = startup::report::chain(error),
+        "nothing is taken in"
+    );
+}
+
 /// Tells what became of a batch: a line for each item that was not kept, one for the whole, and the metrics.
 pub(crate) fn handled(batch: &Batch, times: Times, elapsed: Duration, namespace: &str) {
     for item in batch.items() {
@@ -48,6 +58,7 @@ pub(crate) fn handled(batch: &Batch, times: Times, elapsed: Duration, namespace:
         failed = tally.failed,
         skipped = tally.skipped,
         sanitized = tally.sanitized,
+        redactions = tally.redactions,
         elapsed_ms,
         "invocation handled"
     );
@@ -124,6 +135,7 @@ fn metrics(tally: Tally, times: Times, namespace: &str) -> Metrics {
     metrics.count("Failed", tally.failed);
     metrics.count("Skipped", tally.skipped);
     metrics.count("Sanitized", tally.sanitized);
+    metrics.count("Redactions", tally.redactions);
     metrics.duration("S3Ms", times.archive);
     metrics.duration("DbMs", times.database);
     metrics

@@ -23,6 +23,8 @@ pub(crate) struct Tally {
     pub(crate) skipped: u64,
     /// Items in which characters had to be replaced.
     pub(crate) sanitized: u64,
+    /// Places in which something was taken out.
+    pub(crate) redactions: u64,
 }
 
 impl Tally {
@@ -32,11 +34,15 @@ impl Tally {
         for item in items {
             tally.items += 1;
             tally.sanitized += u64::from(!item.repaired().is_clean());
+            tally.redactions += item.redactions();
             for entry in item.entries() {
                 match entry.progress {
                     Progress::Kept { duplicate: false } => tally.stored += 1,
                     Progress::Kept { duplicate: true } => tally.duplicate += 1,
-                    Progress::Read | Progress::Archived { .. } | Progress::Out => {}
+                    Progress::Read
+                    | Progress::Differs
+                    | Progress::Archived { .. }
+                    | Progress::Out => {}
                 }
             }
             match item.outcome() {
@@ -105,6 +111,7 @@ mod tests {
             failed: 1,
             skipped: 0,
             sanitized: 1,
+            redactions: 0,
         };
         assert_eq!(Tally::of(batch.items()), expected);
     }

@@ -26,6 +26,7 @@ use crate::capture::Capture;
 use crate::delivery::Delivery;
 use crate::identity::Place;
 use crate::json::{Json, Kind, MAX_DEPTH, Raw};
+use crate::redact::IdentityKey;
 #[cfg(test)]
 use crate::sanitize;
 use crate::sanitize::{Clean, Sanitized};
@@ -79,6 +80,23 @@ impl<'a> Document<'a> {
 ///
 /// The same bytes and the same [`Delivery`] always give the same captures.
 pub fn captures(document: Document<'_>, delivery: &Delivery) -> Result<Vec<Capture>, AdaptError> {
+    adapted_all(document, delivery, None)
+}
+
+/// [`captures`] with ids that tell nothing of the text, for those that are redacted before they are stored.
+pub fn captures_keyed(
+    document: Document<'_>,
+    delivery: &Delivery,
+    key: &IdentityKey,
+) -> Result<Vec<Capture>, AdaptError> {
+    adapted_all(document, delivery, Some(key))
+}
+
+fn adapted_all(
+    document: Document<'_>,
+    delivery: &Delivery,
+    key: Option<&IdentityKey>,
+) -> Result<Vec<Capture>, AdaptError> {
     let Document { root, clean } = document;
     let one = |event: Raw<'_>, ordinal, path: &str| {
         let sanitized = clean.repaired_in(event.text());
@@ -87,6 +105,7 @@ pub fn captures(document: Document<'_>, delivery: &Delivery) -> Result<Vec<Captu
             ordinal,
             record: None,
             text: event.text(),
+            key,
         };
         adapted(event, &Arrival { place, sanitized }, path)
     };

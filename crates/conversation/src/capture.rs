@@ -5,9 +5,10 @@ use std::fmt;
 use time::OffsetDateTime;
 
 use crate::delivery::Source;
-use crate::identity;
+use crate::identity::{self, Ids};
 use crate::json::Json;
 use crate::object::Object;
+use crate::redact::Redaction;
 use crate::sanitize::Sanitized;
 use crate::usage::Usage;
 
@@ -71,6 +72,8 @@ pub struct Capture {
     /// Bytes that came with the event and that its parts name, each content once: to be put before its own object.
     /// Nothing for an event that came with the names, as an archived one does.
     pub media: Vec<Object>,
+    /// What was taken out before it is stored; `None` where redaction is off.
+    pub redaction: Option<Redaction>,
     /// Tells a repeated event from another one under the same event id; see [Identity](crate#identity).
     pub fingerprint: [u8; 32],
 }
@@ -108,6 +111,8 @@ pub struct Message {
     pub message_id: String,
     /// The message this one follows; `None` for the first and for system messages.
     pub parent_message_id: Option<String>,
+    /// Both ids as they are without a key, if there is one; only until the event is redacted.
+    pub(crate) plain_ids: Option<Ids>,
     /// Position in the event's `messages`, from 0.
     pub ordinal: i32,
     /// Whether the model was given this message or gave it.
@@ -140,6 +145,19 @@ impl Message {
     /// The parts as a JSON array that PostgreSQL's `jsonb` accepts (see [`Json::database_text`]).
     pub fn parts_database_text(&self) -> String {
         Part::database_text(&self.parts)
+    }
+
+    /// Its id and its parent's.
+    pub(crate) fn ids(&self) -> (&str, Option<&str>) {
+        (&self.message_id, self.parent_message_id.as_deref())
+    }
+
+    /// As [`Message::ids`], without a key.
+    pub(crate) fn plain_ids(&self) -> (&str, Option<&str>) {
+        match &self.plain_ids {
+            Some((id, parent)) => (id, parent.as_deref()),
+            None => self.ids(),
+        }
     }
 }
 
@@ -193,6 +211,17 @@ impl Part {
         match &self.0 {
             Json::Object(entries) => entries,
             _ => &[],
+        }
+    }
+
+    /// With other keys and values, among which `type` has to stay a string.
+    pub(crate) fn map(
+        self,
+        change: impl FnOnce(Vec<(String, Json)>) -> Vec<(String, Json)>,
+    ) -> Self {
+        match self.0 {
+            Json::Object(entries) => Self(Json::Object(change(entries))),
+            other => Self(other),
         }
     }
 

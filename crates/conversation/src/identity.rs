@@ -2,8 +2,8 @@
 //!
 //! The rules are in the documentation of the crate.
 //!
-//! Hashes here are plain SHA-256. They cover the text as it is stored, so they tell nothing that the store does not
-//! tell itself. Once stored text can be redacted, hashes over the unredacted text must be keyed (HMAC).
+//! Hashes here are plain SHA-256 where they cover the text as it is stored: they tell nothing that the store does not
+//! tell itself. Those over text that is redacted before it is stored are made with an [`IdentityKey`].
 
 use std::collections::HashSet;
 
@@ -14,6 +14,7 @@ use crate::capture::{History, Part};
 use crate::delivery::Delivery;
 use crate::instant;
 use crate::json::{Json, MAX_DEPTH, Raw};
+use crate::redact::IdentityKey;
 
 /// How long an id may be, in bytes: three of them make a key of a PostgreSQL index, whose rows end at 2704 bytes.
 pub(crate) const ID_MAX_BYTES: usize = 512;
@@ -37,6 +38,8 @@ pub(crate) struct Place<'a> {
     pub(crate) record: Option<usize>,
     /// The event itself, as JSON.
     pub(crate) text: &'a str,
+    /// What hashes are made with, if the text is not stored as it is.
+    pub(crate) key: Option<&'a IdentityKey>,
 }
 
 impl Place<'_> {
@@ -59,7 +62,7 @@ impl Place<'_> {
             let event = Json::keep(&Raw::read(self.text)?, MAX_DEPTH)?;
             format!(
                 "h:{}",
-                hex::encode(digest("event", &[&event.canonical(), &time]))
+                hex::encode(digest(self.key, "event", &[&event.canonical(), &time]))
             )
         };
         let positions = [self.ordinal, self.record].into_iter().flatten();
@@ -112,6 +115,9 @@ pub(crate) struct Chain<'a> {
     conversation_id: &'a str,
     event_id: &'a str,
     history: History,
+    key: Option<&'a IdentityKey>,
+    /// The same chain without the key, if there is one.
+    plain: Option<Box<Self>>,
     previous: Option<String>,
     /// What `previous` follows.
     before: Option<String>,
@@ -130,17 +136,40 @@ impl<'a> Chain<'a> {
             conversation_id,
             event_id,
             history,
+            key: None,
+            plain: None,
             previous: None,
             before: None,
             taken: Taken::default(),
         }
     }
 
+    /// With ids that are made with this key.
+    pub(crate) fn keyed(self, key: Option<&'a IdentityKey>) -> Self {
+        let plain = key.map(|_| {
+            let Self {
+                tenant_id,
+                conversation_id,
+                event_id,
+                history,
+                ..
+            } = self;
+            Box::new(Self::new(tenant_id, conversation_id, event_id, history))
+        });
+        Self { key, plain, ..self }
+    }
+
+    /// Id and parent that the message has without a key, if there is one: to be asked for each message before its link.
+    pub(crate) fn plain_link(&mut self, ordinal: i32, message: &Link<'_>) -> Option<Ids> {
+        let plain = self.plain.as_mut()?;
+        Some(plain.link(ordinal, message.clone()))
+    }
+
     /// Id and parent of the message at `ordinal`.
     ///
     /// A system message has no place in the chain: a system prompt that changes with every turn must not make a
     /// branch of all that follows.
-    pub(crate) fn link(&mut self, ordinal: i32, message: Link<'_>) -> (String, Option<String>) {
+    pub(crate) fn link(&mut self, ordinal: i32, message: Link<'_>) -> Ids {
         let system = matches!(message.role, "system" | "developer");
         let previous = match &self.before {
             _ if system => None,
@@ -179,7 +208,7 @@ impl<'a> Chain<'a> {
             message.role,
             &hex::encode(said),
         ];
-        format!("h:{}", hex::encode(digest("message", &fields)))
+        format!("h:{}", hex::encode(digest(self.key, "message", &fields)))
     }
 }
 
@@ -203,7 +232,11 @@ impl Taken {
     }
 }
 
+/// Id and parent of a message.
+pub(crate) type Ids = (String, Option<String>);
+
 /// What the chain needs to know of a message.
+#[derive(Clone)]
 pub(crate) struct Link<'a> {
     pub(crate) given_id: Option<String>,
     pub(crate) given_parent: Option<String>,
@@ -217,8 +250,12 @@ pub(crate) struct Link<'a> {
     pub(crate) alternative: bool,
 }
 
-/// SHA-256 over fields that cannot run into each other, for one purpose.
-fn digest(purpose: &str, fields: &[&str]) -> [u8; 32] {
+/// SHA-256, or HMAC with it, over fields that cannot run into each other, for one purpose.
+fn digest(key: Option<&IdentityKey>, purpose: &str, fields: &[&str]) -> [u8; 32] {
+    if let Some(key) = key {
+        let fields: Vec<_> = fields.iter().map(|field| field.as_bytes()).collect();
+        return key.digest(purpose, &fields);
+    }
     let mut hash = Sha256::new();
     for field in std::iter::once(&purpose).chain(fields) {
         hash.update((field.len() as u64).to_be_bytes());

@@ -24,6 +24,9 @@
 //!   them, so that it does not depend on which are.
 //! - **Fingerprint**: SHA-256 of the stored event without its id and time, the parts of each message standing in it by
 //!   their own hash, so that a repeated event can be told from another one under the same id.
+//!
+//! With [redaction](Redactor) these are hashes of text that is not stored, so they are made with a key
+//! ([`adapt::captures_keyed`]): HMAC-SHA-256 in the place of SHA-256.
 
 pub mod adapt;
 mod caller;
@@ -38,6 +41,7 @@ mod media;
 mod object;
 #[cfg(test)]
 mod properties;
+mod redact;
 pub mod sanitize;
 mod transcript;
 mod usage;
@@ -51,5 +55,6 @@ pub use json::{Json, MAX_DEPTH, Raw};
 pub use layout::Layout;
 pub use media::MEDIA_MIN_BYTES;
 pub use object::{Object, Quarantine};
+pub use redact::{IdentityKey, Input, Policies, Redaction, Redactions, Redactor};
 pub use sanitize::{Clean, Sanitized};
 pub use usage::Usage;

@@ -1,19 +1,22 @@
 //! What is put into the bucket.
 
+mod meta;
+
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest as _, Sha256};
 
-use crate::adapt::{AdaptError, Fields};
-use crate::capture::{Capture, Direction, Implementation, Message, Part, Shape};
+use crate::capture::{Capture, Direction, Implementation, Message, Part};
 use crate::delivery::Delivery;
 use crate::identity;
 use crate::instant;
 use crate::json::Json;
 use crate::layout::{self, Layout};
-use crate::sanitize::Sanitized;
+use crate::redact::Redactions;
+
+pub(crate) use meta::Meta;
 
 /// An object to store: the same capture always gives the same one, byte for byte.
 #[derive(Clone, PartialEq, Eq)]
@@ -31,7 +34,11 @@ pub struct Object {
 
 impl Object {
     fn json(key: String, body: &Json) -> Self {
-        let body = body.to_string().into_bytes();
+        Self::archived(key, body.to_string().into_bytes())
+    }
+
+    /// An object of JSON with this body.
+    pub(crate) fn archived(key: String, body: Vec<u8>) -> Self {
         let sha256 = Sha256::digest(&body).into();
         Self {
             key,
@@ -83,21 +90,30 @@ impl Capture {
         Object::json(layout.key(self), &body)
     }
 
-    /// With its media apart, and the hash over what is final now.
+    /// With its media apart, and the hash over what is final now. That of a redacted event covers a text that is not here any
+    /// more, and stays.
     pub(crate) fn sealed(self) -> Self {
         let mut sealed = self.with_media_apart();
+        if sealed.redaction.is_some() {
+            return sealed;
+        }
         // What a message says is nearly all of an event, and its hash is known.
         let hashed = |message: &Message| Json::String(hex::encode(message.content_sha256));
-        sealed.fingerprint = identity::fingerprint(sealed.to_json_with(hashed));
+        // Without a key, so that an event is known that was stored before there was one.
+        sealed.fingerprint = identity::fingerprint(sealed.to_json_with(hashed, Message::plain_ids));
         sealed
     }
 
     fn to_json(&self) -> Json {
-        self.to_json_with(|message| Part::array(&message.parts))
+        self.to_json_with(|message| Part::array(&message.parts), Message::ids)
     }
 
-    /// The event, with what `parts` makes of a message in the place of the message's parts.
-    fn to_json_with(&self, parts: impl Fn(&Message) -> Json) -> Json {
+    /// The event, with what `parts` makes of a message in the place of the message's parts, and `ids` in that of its ids.
+    fn to_json_with(
+        &self,
+        parts: impl Fn(&Message) -> Json,
+        ids: fn(&Message) -> (&str, Option<&str>),
+    ) -> Json {
         let mut event = Entries::default();
         event.text("schema", "llm.capture/1");
         event.text("event_id", &self.event_id);
@@ -131,7 +147,7 @@ impl Capture {
             Json::Array(
                 self.messages
                     .iter()
-                    .map(|said| message(said, parts(said)))
+                    .map(|said| message(said, ids(said), parts(said)))
                     .collect(),
             ),
         );
@@ -193,64 +209,6 @@ impl Capture {
     }
 }
 
-/// What we say about a capture in its object.
-#[derive(Default)]
-pub(crate) struct Meta {
-    pub(crate) shape: Option<Shape>,
-    pub(crate) sanitized: Sanitized,
-}
-
-impl Meta {
-    pub(crate) const KEY: &str = "_meta";
-    const SCHEMA: &str = "turnkeep.capture/1";
-
-    fn of(capture: &Capture) -> Self {
-        Self {
-            shape: Some(capture.shape),
-            sanitized: capture.sanitized,
-        }
-    }
-
-    /// Whether these fields were written by us, and not by a producer who uses the same key.
-    pub(crate) fn is_ours(fields: &Fields<'_>) -> bool {
-        fields.peek_text("schema").as_deref() == Some(Self::SCHEMA)
-    }
-
-    pub(crate) fn read(fields: &mut Fields<'_>) -> Result<Self, AdaptError> {
-        fields.raw("schema");
-        let shapes = Shape::ALL.map(|shape| (shape.as_str(), shape));
-        let shape = fields.word("shape", &shapes, "the name of a shape that is known here")?;
-        let mut sanitized = Sanitized::default();
-        if let Some(mut counts) = fields.fields("sanitized")? {
-            let mut count =
-                |key| Ok::<_, AdaptError>(counts.count(key)?.unwrap_or(0).unsigned_abs());
-            sanitized = Sanitized {
-                nul: count("nul")?,
-                surrogate: count("surrogate")?,
-                utf8: count("utf8")?,
-            };
-        }
-        Ok(Self { shape, sanitized })
-    }
-
-    fn to_json(&self) -> Json {
-        let Sanitized {
-            nul,
-            surrogate,
-            utf8,
-        } = self.sanitized;
-        let sanitized = [("nul", nul), ("surrogate", surrogate), ("utf8", utf8)];
-        let mut meta = Entries::default();
-        meta.text("schema", Self::SCHEMA);
-        meta.optional("shape", self.shape.map(Shape::as_str));
-        meta.filled(
-            "sanitized",
-            counts(sanitized.into_iter().filter(|(_, count)| *count > 0)),
-        );
-        meta.into()
-    }
-}
-
 /// An input that is kept aside, with the reason.
 pub struct Quarantine<'a> {
     /// How and when the input came.
@@ -259,8 +217,10 @@ pub struct Quarantine<'a> {
     pub reason: &'a str,
     /// The reason in a sentence, without any text of the input.
     pub message: &'a str,
-    /// The input as it came, before cleaning.
+    /// The input as it came, before cleaning; with redaction, what is left of it.
     pub input: &'a [u8],
+    /// What was taken out of it.
+    pub redactions: Redactions,
 }
 
 impl Quarantine<'_> {
@@ -279,6 +239,7 @@ impl Quarantine<'_> {
             "delivered_at",
             self.delivery.time.map(instant::rfc3339).as_deref(),
         );
+        body.filled("redactions", counts(self.redactions.entries()));
         match std::str::from_utf8(self.input) {
             Ok(text) => body.text("input", text),
             Err(_) => body.text("input_base64", &BASE64.encode(self.input)),
@@ -302,10 +263,10 @@ impl fmt::Debug for Quarantine<'_> {
     }
 }
 
-fn message(message: &Message, parts: Json) -> Json {
+fn message(message: &Message, (id, parent): (&str, Option<&str>), parts: Json) -> Json {
     let mut entries = Entries::default();
-    entries.text("message_id", &message.message_id);
-    entries.optional("parent_message_id", message.parent_message_id.as_deref());
+    entries.text("message_id", id);
+    entries.optional("parent_message_id", parent);
     entries.text("direction", message.direction.as_str());
     entries.text("role", &message.role);
     entries.optional("name", message.name.as_deref());
@@ -332,7 +293,7 @@ fn texts(texts: &[String]) -> Json {
     Json::Array(texts.iter().map(|text| Json::from(text.as_str())).collect())
 }
 
-fn counts<N: ToString>(counts: impl Iterator<Item = (&'static str, N)>) -> Json {
+fn counts<'a, N: ToString>(counts: impl Iterator<Item = (&'a str, N)>) -> Json {
     Json::Object(
         counts
             .map(|(name, count)| (name.to_owned(), Json::Number(count.to_string())))
@@ -385,6 +346,7 @@ mod tests {
             reason: "not_json",
             message,
             input,
+            redactions: Redactions::default(),
         }
         .object()
     }
@@ -414,6 +376,7 @@ mod tests {
             reason: "r",
             message: "m",
             input: event.as_bytes(),
+            redactions: Redactions::default(),
         };
         let shown = format!(
             "{cleaned:?} {capture:?} {:?} {:?} {:?} {:?} {:?} {quarantine:?}",

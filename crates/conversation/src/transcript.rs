@@ -57,6 +57,7 @@ pub(crate) fn messages(
                 identity: said.identity,
                 alternative: said.alternative,
             };
+            let plain_ids = chain.plain_link(ordinal, &link);
             let (message_id, parent_message_id) = chain.link(ordinal, link);
             let (content, content_truncated) = content::flatten(&said.parts);
             let is_output = direction == Direction::Output;
@@ -70,6 +71,7 @@ pub(crate) fn messages(
             Message {
                 message_id,
                 parent_message_id,
+                plain_ids,
                 ordinal,
                 direction,
                 role: said.role,

@@ -93,9 +93,15 @@ variables! {
     OWNERSHIP = {
         aliases: [], read_by: "capture", accepted: "`enforce` or `record`", default: "`enforce`",
     };
-    /// Redaction of personal data before anything is stored.
+    /// What is taken out of events before anything is stored, and how.
     REDACTION = {
-        aliases: [], read_by: "capture", accepted: "`off` (this version has no redaction)", default: "`off`",
+        aliases: [], read_by: "capture",
+        accepted: "`off`, `mask`, `hash` or `drop`, or all of it as JSON: `docs/capture.md`, Redaction",
+        default: "`off`",
+    };
+    /// Name or ARN of the secret whose text, of at least 32 characters, is the key of hashes over text that is redacted.
+    IDENTITY_KEY_SECRET = {
+        aliases: [], read_by: "capture", accepted: "a secret name or ARN", default: "none; required when redaction is on",
     };
     /// Buckets whose objects may hold events: by an event's `body_ref`, or by a notification of S3.
     CLAIM_CHECK_BUCKETS = {

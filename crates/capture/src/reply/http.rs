@@ -135,6 +135,7 @@ fn status(error: &CaptureError) -> u16 {
         CaptureError::Unfinished => 500,
         CaptureError::Archive(_)
         | CaptureError::Database(_)
+        | CaptureError::Key(_)
         | CaptureError::Late { .. }
         | CaptureError::NoRoom
         | CaptureError::HeldBack => 503,

@@ -26,17 +26,20 @@ pub(super) enum Kept {
 impl Kept {
     /// Answers for an input that was `repaired` and of which all `entries` are kept; `now` is the time of handling.
     pub(super) fn of(entries: &[Entry], repaired: Sanitized, now: OffsetDateTime) -> Self {
+        let redactions = entries.iter().map(Entry::redactions).sum();
         match entries {
             [entry] if entry.capture.shape == Shape::Legacy => {
-                Self::Legacy(Success::new(LegacyBody::of(entry, now), repaired))
+                let body = LegacyBody::of(entry, now);
+                Self::Legacy(Success::new(body, repaired, redactions))
             }
             [entry] if matches!(entry.capture.shape, Shape::Text | Shape::TextInBody) => {
-                Self::Text(Success::new(TextBody::of(entry, now), repaired))
+                let body = TextBody::of(entry, now);
+                Self::Text(Success::new(body, repaired, redactions))
             }
-            [entry] => Self::Event(Success::new(EventBody::of(entry), repaired)),
+            [entry] => Self::Event(Success::new(EventBody::of(entry), repaired, redactions)),
             several => {
                 let events = several.iter().map(EventBody::of).collect();
-                Self::Events(Success::new(EventsBody { events }, repaired))
+                Self::Events(Success::new(EventsBody { events }, repaired, redactions))
             }
         }
     }
@@ -51,6 +54,8 @@ pub(super) struct Success<T> {
     body: T,
     #[serde(skip_serializing_if = "Option::is_none")]
     sanitized: Option<Repairs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redactions: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -110,7 +115,7 @@ struct Repairs {
 }
 
 impl<T> Success<T> {
-    fn new(body: T, repaired: Sanitized) -> Self {
+    fn new(body: T, repaired: Sanitized, redactions: u64) -> Self {
         let Sanitized {
             nul,
             surrogate,
@@ -125,6 +130,7 @@ impl<T> Success<T> {
             status_code: 200,
             body,
             sanitized,
+            redactions: Some(redactions).filter(|count| *count > 0),
         }
     }
 }
@@ -135,7 +141,7 @@ impl EventBody {
             capture,
             object,
             progress,
-            media: _,
+            ..
         } = entry;
         Self {
             status: progress.as_str(),
@@ -155,7 +161,7 @@ impl LegacyBody {
             capture,
             object,
             progress,
-            media: _,
+            ..
         } = entry;
         Self {
             conversation_id: capture.conversation_id.clone(),
@@ -180,6 +186,7 @@ impl TextBody {
             capture,
             object,
             progress,
+            ..
         } = entry;
         Self {
             conversation_id: capture.conversation_id.clone(),

@@ -75,7 +75,7 @@ fn adapt(mut event: Fields<'_>, arrival: &Arrival<'_>) -> Result<Vec<Capture>, A
     };
     let messages = messages(
         said,
-        Chain::new(&tenant_id, &conversation_id, &event_id, history),
+        Chain::new(&tenant_id, &conversation_id, &event_id, history).keyed(arrival.place.key),
         &exchange,
     );
 
@@ -106,7 +106,8 @@ fn adapt(mut event: Fields<'_>, arrival: &Arrival<'_>) -> Result<Vec<Capture>, A
         sanitized: arrival.sanitized.and(meta.sanitized),
         metadata: metadata(event, extra)?,
         media: Vec::new(),
-        fingerprint: [0; 32],
+        redaction: meta.redaction,
+        fingerprint: meta.fingerprint.unwrap_or_default(),
     }])
 }
 

@@ -115,7 +115,8 @@ pub(super) fn assemble(
         finish_reasons: &finish_reasons,
         usage: told.usage,
     };
-    let chain = Chain::new(&tenant_id, &conversation_id, &event_id, history);
+    let chain =
+        Chain::new(&tenant_id, &conversation_id, &event_id, history).keyed(arrival.place.key);
     let messages = messages(told.said, chain, &exchange);
     let own_trace = trace(&mut event, &mut extra)?;
     let trace = Trace {
@@ -164,6 +165,7 @@ pub(super) fn assemble(
         sanitized: arrival.sanitized.and(told.sanitized),
         metadata: metadata(event, extra)?,
         media: Vec::new(),
+        redaction: None,
         fingerprint: [0; 32],
         tenant_id,
         conversation_id,

@@ -100,6 +100,7 @@ fn adapt(mut event: Fields<'_>, arrival: &Arrival<'_>) -> Result<Vec<Capture>, A
         sanitized: arrival.sanitized,
         metadata: with_extra(Json::empty_object(), event.rest(EXTRA_DEPTH)?),
         media: Vec::new(),
+        redaction: None,
         fingerprint: [0; 32],
     }])
 }
