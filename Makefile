@@ -171,6 +171,11 @@ bench: tools ## measure what a start, a turn and a batch cost, beside hello and 
 	$(call heading,benchmark)
 	@$(WITH_TOOLS) "$(TARGET)/release/turnkeep-bench" --sizes target/bench/sizes.json --output $(RUN) $(if $(QUICK),--quick) $(BENCH)
 
+.PHONY: bench-redaction
+bench-redaction: ## measure how many megabytes of text redaction takes in a second; fails below 50
+	cargo build $(RELEASE)
+	@"$(TARGET)/release/redaction"
+
 .PHONY: bench-compare
 bench-compare: ## measure again and show it beside the stored run
 	@$(MAKE) --no-print-directory bench BENCH='--against "$(AGAINST)"'
