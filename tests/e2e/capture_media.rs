@@ -68,7 +68,7 @@ fn restored(value: &Value, media: &BTreeMap<String, Vec<u8>>) -> Value {
 }
 
 impl System {
-    async fn object(&self, key: &str) -> Vec<u8> {
+    pub async fn object(&self, key: &str) -> Vec<u8> {
         let client = aws_sdk_s3::Client::new(&self.stack.sdk_config());
         let object = client.get_object().bucket(&self.bucket).key(key).send();
         let body = object.await.unwrap().body.collect().await;

@@ -22,13 +22,6 @@ impl System {
         ]);
         self.stack.functions().define(function).unwrap();
     }
-
-    async fn object(&self, key: &str) -> Value {
-        let client = aws_sdk_s3::Client::new(&self.stack.sdk_config());
-        let object = client.get_object().bucket(&self.bucket).key(key);
-        let body = object.send().await.unwrap().body.collect().await.unwrap();
-        serde_json::from_slice(&body.into_bytes()).unwrap()
-    }
 }
 
 #[tokio::test]
@@ -54,7 +47,7 @@ async fn readers_of_the_original_find_every_turn() {
     }
     for (number, key) in keys.iter().enumerate() {
         assert!(key.starts_with("conversations/"), "{key}");
-        let object = system.object(key).await;
+        let object: Value = serde_json::from_slice(&system.object(key).await).unwrap();
         assert_eq!(object["conversation_id"], "c-1");
         assert_eq!(object["user_message"], said(format!("pergunta {number}")));
         assert_eq!(
