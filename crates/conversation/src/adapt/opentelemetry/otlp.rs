@@ -20,11 +20,13 @@ pub(super) fn records(mut event: Fields<'_>) -> Result<Vec<(Fields<'_>, Extra)>,
     for (resources, scopes, items) in BATCHES {
         for (path, raw) in event.items(resources)?.unwrap_or_default() {
             let mut resource = Fields::read(&path, raw)?;
-            let about = described(&mut resource, "resource")?;
-            for (path, raw) in resource.items(scopes)?.unwrap_or_default() {
+            let scoped = resource.items(scopes)?.unwrap_or_default();
+            let about = described(resource, "resource", resources)?;
+            for (path, raw) in scoped {
                 let mut scope = Fields::read(&path, raw)?;
-                let by = described(&mut scope, "scope")?;
-                for (path, raw) in scope.items(items)?.unwrap_or_default() {
+                let told = scope.items(items)?.unwrap_or_default();
+                let by = described(scope, "scope", scopes)?;
+                for (path, raw) in told {
                     if raw.get("attributes").is_some_and(has_ours) {
                         let shared: Extra = about.iter().chain(&by).cloned().collect();
                         records.push((Fields::read(&path, raw)?, shared));
@@ -48,21 +50,29 @@ pub(super) fn records(mut event: Fields<'_>) -> Result<Vec<(Fields<'_>, Extra)>,
     Ok(records)
 }
 
-/// Resource or scope, with its attributes as an object.
-fn described(fields: &mut Fields<'_>, key: &str) -> Result<Option<(String, Json)>, AdaptError> {
-    let Some(mut about) = fields.fields_or_leave(key)? else {
-        return Ok(None);
-    };
-    let mut all = match about.raw("attributes") {
-        Some(raw) if raw.kind() == Kind::Array => {
-            let text = plain(&raw);
-            Fields::read(key, Raw::read(&text)?)?.rest(EXTRA_DEPTH - 1)?
+/// Resource or scope, with its attributes as an object; and under the name of their `list` what else stands beside it, such as
+/// the `schemaUrl`.
+fn described(mut fields: Fields<'_>, key: &str, list: &str) -> Result<Extra, AdaptError> {
+    let mut extra = Extra::new();
+    if let Some(mut about) = fields.fields_or_leave(key)? {
+        let mut all = match about.raw("attributes") {
+            Some(raw) if raw.kind() == Kind::Array => {
+                let text = plain(&raw);
+                Fields::read(key, Raw::read(&text)?)?.rest(EXTRA_DEPTH - 1)?
+            }
+            Some(raw) => vec![("attributes".to_owned(), Json::keep(&raw, EXTRA_DEPTH - 1)?)],
+            None => Vec::new(),
+        };
+        all.extend(about.told_rest(EXTRA_DEPTH - 1)?);
+        if !all.is_empty() {
+            extra.push((key.to_owned(), Json::Object(all)));
         }
-        Some(raw) => vec![("attributes".to_owned(), Json::keep(&raw, EXTRA_DEPTH - 1)?)],
-        None => Vec::new(),
-    };
-    all.extend(about.told_rest(EXTRA_DEPTH - 1)?);
-    Ok((!all.is_empty()).then(|| (key.to_owned(), Json::Object(all))))
+    }
+    let beside = fields.told_rest(EXTRA_DEPTH - 1)?;
+    if !beside.is_empty() {
+        extra.push((list.to_owned(), Json::Object(beside)));
+    }
+    Ok(extra)
 }
 
 /// A list of keys and values as the text of the object that it stands for.
