@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 use crate::events::Shape;
 use crate::figures::{Figure, Figures, Unit};
 use crate::run::{Effort, progress};
-use crate::setting::{Home, Setting};
+use crate::setting::{Home, Setting, USER};
 use crate::start::milliseconds;
 
 /// How long an event is, and how many come with an invocation of ours.
@@ -82,8 +82,7 @@ async fn original(setting: &Setting, server: &Server, turns: usize) -> Result<f6
              CREATE TABLE messages (message_id varchar(255) PRIMARY KEY,
                  conversation_id varchar(255) REFERENCES conversations (conversation_id), role varchar(50) NOT NULL,
                  content text NOT NULL, \"timestamp\" timestamp DEFAULT now(), metadata jsonb, tokens_used integer);
-             GRANT ALL ON conversations, messages TO {}",
-            setting.user()
+             GRANT ALL ON conversations, messages TO {USER}"
         ))
         .await?;
     let answer = "It costs more than an endpoint. ".repeat(24);

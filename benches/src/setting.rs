@@ -22,7 +22,7 @@ use crate::script;
 /// The application's secret.
 pub(crate) const SECRET: &str = "bench";
 /// Its login role.
-const USER: &str = "bench_app";
+pub(crate) const USER: &str = "bench_app";
 
 /// The stack, with tables, roles and a secret that `turnkeep` has made.
 pub(crate) struct Setting {
@@ -129,11 +129,6 @@ impl Setting {
         let credentials = Credentials::new(username, password.as_str());
         let server = self.stack.server();
         Ok(server.connect(&home.dbname, &credentials).await?)
-    }
-
-    /// The application's role.
-    pub(crate) fn user(&self) -> &'static str {
-        USER
     }
 
     /// `lambda_runtime` and nothing else.

@@ -52,6 +52,7 @@ enum Told {
 }
 
 /// By name; with a part of the reason that who has sent one event directly is told.
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn cells() -> Vec<(&'static str, Wrong, &'static str)> {
     use Fault::{BlackHole, CutAfterClientBytes, CutBeforeAnswer, Refuse, Reset, SwallowAnswer};
     use Wrong::{Database, Insert, Item, Locked, S3, S3Refuses, Server};
@@ -304,7 +305,7 @@ impl Bench {
             Wrong::Server(before, _) => self.run(before).await,
             Wrong::Insert(sqlstate) => {
                 self.run(&format!("INSERT INTO failing VALUES ('{sqlstate}')"))
-                    .await
+                    .await;
             }
             Wrong::Locked => {
                 let other = self.system.database.superuser().await.unwrap();

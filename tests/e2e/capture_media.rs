@@ -28,7 +28,7 @@ fn blob(bytes: &[u8]) -> Value {
     json!({"type": "blob", "modality": "image", "mime_type": "image/png", "content": BASE64_STANDARD.encode(bytes)})
 }
 
-fn message(direction: &str, role: &str, parts: Value) -> Value {
+fn message(direction: &str, role: &str, parts: &Value) -> Value {
     json!({"direction": direction, "role": role, "parts": parts})
 }
 
@@ -113,14 +113,14 @@ async fn an_image_that_is_sent_again_and_again_is_one_object_of_its_tenant() {
     let system = System::start("media").await;
     let image = image(1, 100 * KIB);
     let mut history = vec![
-        message("input", "user", json!([text("what is it"), blob(&image)])),
-        message("input", "assistant", json!([text("a cat")])),
-        message("input", "user", json!([blob(&image), text("and here")])),
-        message("input", "assistant", json!([text("a cat")])),
+        message("input", "user", &json!([text("what is it"), blob(&image)])),
+        message("input", "assistant", &json!([text("a cat")])),
+        message("input", "user", &json!([blob(&image), text("and here")])),
+        message("input", "assistant", &json!([text("a cat")])),
         message(
             "input",
             "tool",
-            json!([{"type": "tool_call_response", "id": "t", "response": [blob(&image)]}]),
+            &json!([{"type": "tool_call_response", "id": "t", "response": [blob(&image)]}]),
         ),
     ];
     let mut sent = 0;
@@ -128,7 +128,11 @@ async fn an_image_that_is_sent_again_and_again_is_one_object_of_its_tenant() {
         let first: Vec<_> = history
             .iter()
             .cloned()
-            .chain([message("output", "assistant", json!([text("still a cat")]))])
+            .chain([message(
+                "output",
+                "assistant",
+                &json!([text("still a cat")]),
+            )])
             .collect();
         let event = call(tenant, 1, &first);
         sent += event.to_string().len();
@@ -137,8 +141,8 @@ async fn an_image_that_is_sent_again_and_again_is_one_object_of_its_tenant() {
         assert_eq!(system.capture(&event).await["status"], "duplicate");
         assert_eq!(system.parts(&reply).await, parts_of(&first));
     }
-    history.push(message("input", "assistant", json!([text("still a cat")])));
-    history.push(message("input", "user", json!([text("sure?")])));
+    history.push(message("input", "assistant", &json!([text("still a cat")])));
+    history.push(message("input", "user", &json!([text("sure?")])));
     let event = call("default", 2, &history);
     sent += event.to_string().len();
     let reply = system.capture(&event).await;
@@ -192,7 +196,7 @@ async fn nothing_is_cut_at_any_size() {
             ("text", json!({"type": "text", "content": words})),
         ] {
             let conversation = format!("{kind}-{size}");
-            let sent = [message("input", "user", json!([part, text("?")]))];
+            let sent = [message("input", "user", &json!([part, text("?")]))];
             let mut event = json!({
                 "schema": "llm.capture/1", "event_id": "e", "conversation_id": conversation, "messages": sent,
                 "occurred_at": "2026-11-23T10:00:00Z",

@@ -100,10 +100,11 @@ fn confession(tenant: &str, conversation: &str, event: &str, user: &str) -> Valu
     let texts = CANARIES.map(|(text, _)| text);
     let text = said(texts.join(", "));
     let in_json = json!({"inner": text}).to_string();
-    let escaped: String = texts[0]
+    let units: Vec<String> = texts[0]
         .encode_utf16()
         .map(|unit| format!("\\u{unit:04x}"))
         .collect();
+    let escaped = units.concat();
     let each: Value = texts
         .iter()
         .map(|text| ((*text).to_owned(), json!(text)))

@@ -58,9 +58,9 @@ impl Batch {
                 )],
             },
             Payload::Records(records) => {
-                let mut items = Vec::with_capacity(records.records.len());
-                let repaired = repaired(&clean, document.as_ref().ok(), records.records.len());
-                for (record, repaired) in records.records.into_iter().zip(repaired) {
+                let mut items = Vec::with_capacity(records.all.len());
+                let repaired = repaired(&clean, document.as_ref().ok(), records.all.len());
+                for (record, repaired) in records.all.into_iter().zip(repaired) {
                     intake::record(record, repaired, intake, &mut items);
                 }
                 Self {

@@ -10,6 +10,7 @@ use crate::batch::Batch;
 use crate::batch::tests::{STORED, carry, outcomes};
 use crate::error::CaptureError;
 use crate::intake::Intake;
+use crate::item::Item;
 
 macro_rules! check {
     ($file:literal, $outcomes:literal, messages: $messages:literal, implementations: $implementations:literal) => {
@@ -249,7 +250,7 @@ fn every_shape_is_known_in_every_source() {
     for (file, event) in SHAPES {
         let direct = Batch::read(event, "request", &Intake::default()).unwrap();
         let shapes = |batch: &Batch| -> Vec<Shape> {
-            let entries = batch.items().iter().flat_map(|item| item.entries());
+            let entries = batch.items().iter().flat_map(Item::entries);
             entries.map(|entry| entry.capture.shape).collect()
         };
         assert!(!shapes(&direct).is_empty(), "{file}");

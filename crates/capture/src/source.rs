@@ -41,7 +41,7 @@ pub(crate) struct Records {
     pub(crate) word: &'static str,
     pub(crate) answer: Answer,
     /// In the order of the payload.
-    pub(crate) records: Vec<Record>,
+    pub(crate) all: Vec<Record>,
 }
 
 /// What a source understands of an answer.
@@ -160,7 +160,7 @@ fn whole(source: Source, payload: &Raw<'_>, request_id: &str) -> Records {
     Records {
         word: source.as_str(),
         answer: Answer::AllOrNothing,
-        records: vec![Record {
+        all: vec![Record {
             id: None,
             group: None,
             delivery: Delivery::direct(Some(request_id)),
@@ -292,7 +292,7 @@ mod tests {
 
     pub(super) fn records_of(payload: &str) -> Vec<Record> {
         match read(payload) {
-            Ok(Payload::Records(records)) => records.records,
+            Ok(Payload::Records(records)) => records.all,
             other => panic!("{payload}: {other:?}"),
         }
     }

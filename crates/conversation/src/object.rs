@@ -213,7 +213,7 @@ impl Capture {
 pub struct Quarantine<'a> {
     /// How and when the input came.
     pub delivery: &'a Delivery,
-    /// Stable name of the reason, for example [`AdaptError::code`], `conflict` or `foreign`.
+    /// Stable name of the reason, for example [`AdaptError::code`](crate::AdaptError::code), `conflict` or `foreign`.
     pub reason: &'a str,
     /// The reason in a sentence, without any text of the input.
     pub message: &'a str,

@@ -14,7 +14,7 @@ use crate::unpack::{UnpackError, unpack};
 pub struct Http {
     /// Whether a request that no authorizer has let in is taken at its word (`HTTP_AUTHORIZER=none`).
     pub is_open: bool,
-    /// Where in `requestContext` the user stands (`HTTP_USER`); `None` for the places of [`USER`].
+    /// Where in `requestContext` the user stands (`HTTP_USER`); `None` for the places that authorizers of AWS use.
     pub user: Option<String>,
     /// Where in `requestContext` the tenant stands (`HTTP_TENANT`); `None` if there is one tenant only.
     pub tenant: Option<String>,
@@ -67,7 +67,7 @@ pub(super) fn records(request: &Raw<'_>, http: &Http) -> Records {
     Records {
         word: Source::Http.as_str(),
         answer: Answer::Request,
-        records: vec![Record {
+        all: vec![Record {
             id: None,
             group: None,
             delivery: delivery(request),

@@ -42,7 +42,7 @@ pub(super) fn records(payload: &Raw<'_>) -> Result<Records, SourceError> {
     Ok(Records {
         word: Source::Logs.as_str(),
         answer: Answer::AllOrNothing,
-        records,
+        all: records,
     })
 }
 

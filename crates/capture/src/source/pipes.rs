@@ -23,7 +23,7 @@ pub(super) fn records(
         })
     };
     let records = match source_name {
-        sqs::NAME => sqs::records(records)?.records,
+        sqs::NAME => sqs::records(records)?.all,
         KINESIS => by_event_id(kinesis_record)?,
         DYNAMODB => by_event_id(dynamodb_record)?,
         source_name => return Err(SourceError::NotAccepted { source_name }),
@@ -31,7 +31,7 @@ pub(super) fn records(
     Ok(Records {
         word: WORD,
         answer: Answer::EachFailed,
-        records,
+        all: records,
     })
 }
 
@@ -51,7 +51,7 @@ mod tests {
             ("pipes", Answer::EachFailed)
         );
         let found: Vec<_> = records
-            .records
+            .all
             .iter()
             .map(|record| record.id.as_deref())
             .collect();

@@ -21,7 +21,7 @@ pub(super) fn records(records: &[Raw<'_>]) -> Result<Records, SourceError> {
     Ok(Records {
         word: Source::Sns.as_str(),
         answer: Answer::AllOrNothing,
-        records,
+        all: records,
     })
 }
 

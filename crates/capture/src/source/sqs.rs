@@ -22,7 +22,7 @@ pub(super) fn records(records: &[Raw<'_>]) -> Result<Records, SourceError> {
     Ok(Records {
         word: Source::Sqs.as_str(),
         answer: Answer::EachFailed,
-        records,
+        all: records,
     })
 }
 

@@ -28,7 +28,7 @@ pub(super) fn kinesis(records: &[Raw<'_>]) -> Result<Records, SourceError> {
     Ok(Records {
         word: Source::Kinesis.as_str(),
         answer: Answer::FirstFailed,
-        records: read_records(KINESIS, records, read)?,
+        all: read_records(KINESIS, records, read)?,
     })
 }
 
@@ -38,7 +38,7 @@ pub(super) fn dynamodb(records: &[Raw<'_>]) -> Result<Records, SourceError> {
     Ok(Records {
         word: Source::DynamoDb.as_str(),
         answer: Answer::FirstFailed,
-        records: read_records(DYNAMODB, records, read)?,
+        all: read_records(DYNAMODB, records, read)?,
     })
 }
 

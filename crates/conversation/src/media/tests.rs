@@ -157,7 +157,7 @@ fn what_does_not_read_back_as_it_was_written_stays() {
         part,
         &STANDARD
             .encode(bytes(MEDIA_MIN_BYTES))
-            .replacen("+", r"\n", 1),
+            .replacen('+', r"\n", 1),
     );
     // Both alphabets at once.
     check_stays(

@@ -163,7 +163,11 @@ impl Pass<'_> {
         entries
             .into_iter()
             .map(|(is_new, key, value)| {
-                let key = if is_new { unused(key, &mut taken) } else { key };
+                let key = if is_new {
+                    unused(&key, &mut taken)
+                } else {
+                    key
+                };
                 (key, value)
             })
             .collect()
@@ -175,8 +179,8 @@ impl Pass<'_> {
 }
 
 /// `key`, or `key#2` and so on.
-fn unused(key: String, taken: &mut HashSet<String>) -> String {
-    let mut unused = key.clone();
+fn unused(key: &str, taken: &mut HashSet<String>) -> String {
+    let mut unused = key.to_owned();
     let mut copy = 1;
     while !taken.insert(unused.clone()) {
         copy += 1;

@@ -38,15 +38,12 @@ impl Pattern {
 
     /// What is wrong with the pattern, in words.
     pub(super) fn regex_problem(regex: &str) -> Option<String> {
-        let parsed = match syntax::parse_with(regex, &ascii()) {
-            Ok(parsed) => parsed,
-            Err(_) => {
-                return Some(
-                    "is no regular expression of the crate `regex` (without look-around and \
-                     back references, classes in ASCII)"
-                        .to_owned(),
-                );
-            }
+        let Ok(parsed) = syntax::parse_with(regex, &ascii()) else {
+            return Some(
+                "is no regular expression of the crate `regex` (without look-around and \
+                 back references, classes in ASCII)"
+                    .to_owned(),
+            );
         };
         let properties = parsed.properties();
         if properties.minimum_len().is_none_or(|least| least == 0) {

@@ -223,7 +223,8 @@ impl Problems {
         };
         let known = ["mode", "kinds", "patterns"];
         for name in fields.keys().map(String::as_str) {
-            if !known.contains(&name) && !(name == "tenants" && path.is_empty()) {
+            let is_known = known.contains(&name) || name == "tenants" && path.is_empty();
+            if !is_known {
                 let tenants = if path.is_empty() { ", `tenants`" } else { "" };
                 self.note(
                     &field(name),

@@ -33,7 +33,7 @@ fn a_word_is_enough() {
 fn every_problem_names_its_field() {
     insta::assert_snapshot!(problems("yes"), @"it is neither a word nor a JSON object; accepted: `off`, `mask`, `hash` or `drop`, or an object with `mode`, `kinds`, `patterns` and `tenants`");
     insta::assert_snapshot!(problems("[]"), @"it is neither a word nor a JSON object; accepted: `off`, `mask`, `hash` or `drop`, or an object with `mode`, `kinds`, `patterns` and `tenants`");
-    insta::assert_snapshot!(problems(r#"{}"#), @"`mode` is missing; accepted: `off`, `mask`, `hash` or `drop`");
+    insta::assert_snapshot!(problems("{}"), @"`mode` is missing; accepted: `off`, `mask`, `hash` or `drop`");
     insta::assert_snapshot!(
         problems(
             r#"{"mode":"hide","kind":{},"kinds":{"mail":"mask","card":7},

@@ -17,8 +17,7 @@ fn name(text: &[u8], at: usize, floor: usize) -> Option<usize> {
     while start > floor {
         let byte = before(text, start)?;
         start -= match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => 1,
-            b'.' | b'_' | b'%' | b'+' | b'\'' | b'-' => 1,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'%' | b'+' | b'\'' | b'-' => 1,
             0x80..=0xbf => match letter_before(text, start, floor) {
                 Some(length) => length,
                 None => break,

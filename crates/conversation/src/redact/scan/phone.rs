@@ -115,7 +115,7 @@ fn abroad(text: &[u8], at: usize) -> Option<usize> {
         }
         [first, second, ..] => !matches!(
             (first, second),
-            (b'2', b'8') | (b'8', b'3' | b'9') | (b'1', _) | (b'0', _)
+            (b'2', b'8') | (b'8', b'3' | b'9') | (b'1' | b'0', _)
         ),
         _ => false,
     };

@@ -206,7 +206,7 @@ fn keys_that_become_the_same_are_told_apart() {
     let capture = stored(&redactor("mask"), event);
     assert_eq!(
         capture.context.to_string(),
-        r##"{"[email]#2":1,"[email]":2,"[email]#3":3,"n":{"[email]":4}}"##
+        r#"{"[email]#2":1,"[email]":2,"[email]#3":3,"n":{"[email]":4}}"#
     );
 }
 

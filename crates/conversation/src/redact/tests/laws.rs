@@ -43,7 +43,8 @@ fn disguised(text: &str, way: usize) -> String {
     };
     let escaped = |text: &str| -> String {
         let units = text.encode_utf16();
-        units.map(|unit| format!("\\u{unit:04x}")).collect()
+        let units: Vec<String> = units.map(|unit| format!("\\u{unit:04x}")).collect();
+        units.concat()
     };
     match way {
         0 => text.to_owned(),
@@ -51,7 +52,10 @@ fn disguised(text: &str, way: usize) -> String {
         2 => inside(&inside(text)),
         3 => escaped(text),
         4 => inside(&escaped(text)),
-        5 => text.bytes().map(|byte| format!("%{byte:02X}")).collect(),
+        5 => {
+            let bytes: Vec<String> = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            bytes.concat()
+        }
         6 => text
             .replace(' ', "\u{a0}")
             .replace('-', "\u{2011}")

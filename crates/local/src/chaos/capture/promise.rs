@@ -59,13 +59,13 @@ impl Run<'_> {
         let mut said = BTreeMap::new();
         for event in self.events() {
             let Some(row) = self.ledger(event).await? else {
-                return Err(broken(format!("event {} is not in the ledger", event.id)));
+                return Err(broken(&format!("event {} is not in the ledger", event.id)));
             };
             let Some(body) = self.object(&row.s3_key).await? else {
-                return Err(broken(format!("the object of {} is gone", event.id)));
+                return Err(broken(&format!("the object of {} is gone", event.id)));
             };
             if Sha256::digest(&body)[..] != row.body_sha256[..] {
-                return Err(broken(format!("the object of {} is another", event.id)));
+                return Err(broken(&format!("the object of {} is another", event.id)));
             }
             if has(&body, event.own_words()) {
                 said.extend(event.said.iter().map(|words| (words.as_str(), 2)));
@@ -78,20 +78,20 @@ impl Run<'_> {
             .map(|(words, times)| (words.as_str(), *times))
             .collect();
         if rows != said {
-            return Err(broken(format!(
+            return Err(broken(&format!(
                 "in rows there is {rows:?}, in S3 there is {said:?}"
             )));
         }
         let versions = self.versions().await?;
         let expected: Vec<String> = keys.into_iter().collect();
         if versions != expected {
-            return Err(broken(format!(
+            return Err(broken(&format!(
                 "S3 has the versions {versions:?}, the ledger {expected:?}"
             )));
         }
         match self.wrong_counters().await? {
             0 => Ok(()),
-            wrong => Err(broken(format!("{wrong} conversations count wrongly"))),
+            wrong => Err(broken(&format!("{wrong} conversations count wrongly"))),
         }
     }
 
@@ -186,7 +186,7 @@ impl Run<'_> {
     }
 }
 
-fn broken(what: String) -> Broken {
+fn broken(what: &str) -> Broken {
     Broken::Promise(format!("in the end {what}"))
 }
 
