@@ -12,6 +12,7 @@ import http.server
 import os
 import pathlib
 import queue
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,9 @@ ENVIRONMENT = {
 
 def main():
     folder, runner = pathlib.Path(sys.argv[1]), sys.argv[2:]
+    if runner:
+        # The program under it gets the environment of a function, in whose PATH it need not be.
+        runner[0] = shutil.which(runner[0]) or sys.exit(f"no program {runner[0]}")
     packages = sorted(folder.glob("*.zip"))
     if not packages:
         sys.exit(f"no package in {folder}: make package")
