@@ -55,7 +55,6 @@ async fn deliver(system: &System, events: &[Sent], rng: &mut fastrand::Rng) -> T
     let at_once = Arc::new(Semaphore::new(WORKERS));
     let mut workers = JoinSet::new();
     for (user, batch) in deliveries {
-        // A list of two, even where there is one: so that each answer is a list.
         let list: Vec<&Value> = batch.iter().map(|sent| &sent.event).collect();
         let body = json!(list).to_string();
         let invocation = system.invoke(CAPTURE, &request(&json!({"sub": said(user)}), &body));

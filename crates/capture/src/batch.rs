@@ -125,6 +125,12 @@ impl Batch {
         self.hold_groups_back();
     }
 
+    /// Whether there are captures that are to be archived.
+    pub(crate) fn has_to_archive(&self) -> bool {
+        let mut left = self.entries(|entry| entry.progress == Progress::Read);
+        left.next().is_some()
+    }
+
     /// The objects of captures that are to be archived.
     pub(crate) fn to_archive(&self) -> Vec<(Position, Arc<Object>)> {
         self.entries(|entry| entry.progress == Progress::Read)

@@ -165,7 +165,7 @@ impl Function {
         // A part of the time is the database's: a batch that S3 is slow with would else be delivered again and again
         // without ever coming further.
         let archive_by = started + deadline.saturating_duration_since(started) * 2 / 3;
-        let is_anything_to_store = !batch.to_archive().is_empty();
+        let is_anything_to_store = batch.has_to_archive();
         // Connecting takes long after a thaw, and longer while the database wakes up: S3 need not wait for that.
         let ((), connected) = tokio::join!(self.archive(batch, archive_by), async {
             if is_anything_to_store {

@@ -8,6 +8,7 @@
 mod relay;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -53,6 +54,15 @@ pub enum Flight {
     Request,
     /// Of the server.
     Answer,
+}
+
+impl fmt::Display for Flight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Request => "request",
+            Self::Answer => "answer",
+        })
+    }
 }
 
 /// What has passed through a proxy, over all its connections.

@@ -19,8 +19,6 @@ use crate::{Database, Error, FaultProxy, Stack, Stop};
 const TIMEOUT: Duration = Duration::from_secs(4);
 /// As many deliveries as there are at once, and one more that the service may still be about.
 const ENVIRONMENTS: usize = 4;
-/// How often a queue brings what nobody takes before it gives it to the dead letters.
-const RECEIVES: u32 = 3;
 /// How often the whole queue is delivered when nothing is disturbed any more. Once should do; time may run out on a busy
 /// machine, and a killed function's session may still hold a lock.
 const ROUNDS: u32 = 5;
@@ -278,7 +276,7 @@ impl Run<'_> {
     /// Delivers what the queue holds until it holds nothing but what nobody takes.
     async fn deliver_the_rest(&mut self) -> Result<(), Broken> {
         let invocations = self.played.invocations;
-        for round in 1..=ROUNDS.max(RECEIVES) {
+        for round in 1..=ROUNDS {
             let waiting: Vec<usize> = self.waiting.iter().copied().collect();
             for batch in waiting.chunks(10) {
                 let mut deliveries = JoinSet::new();

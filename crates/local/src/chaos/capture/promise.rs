@@ -36,15 +36,7 @@ impl Run<'_> {
             // The other of the two may be in S3 before it is in rows: S3 comes first.
             Kind::Event(event) if event.contested && self.is_put_aside(position).await? => Ok(()),
             Kind::Event(event) => {
-                let Some(row) = self.ledger(event).await? else {
-                    return Err(broken("the ledger does not know it"));
-                };
-                let Some(body) = self.object(&row.s3_key).await? else {
-                    return Err(broken("its object is not there"));
-                };
-                if row.outcome != "stored" || Sha256::digest(&body)[..] != row.body_sha256[..] {
-                    return Err(broken("the ledger has another object than S3"));
-                }
+                let (_, body) = self.stored(event).await?.map_err(broken)?;
                 if has(&body, event.own_words()) {
                     return Ok(());
                 }
@@ -58,19 +50,13 @@ impl Run<'_> {
         let mut keys = BTreeSet::new();
         let mut said = BTreeMap::new();
         for event in self.events() {
-            let Some(row) = self.ledger(event).await? else {
-                return Err(broken(&format!("event {} is not in the ledger", event.id)));
-            };
-            let Some(body) = self.object(&row.s3_key).await? else {
-                return Err(broken(&format!("the object of {} is gone", event.id)));
-            };
-            if Sha256::digest(&body)[..] != row.body_sha256[..] {
-                return Err(broken(&format!("the object of {} is another", event.id)));
-            }
+            let stored = self.stored(event).await?;
+            let (key, body) =
+                stored.map_err(|what| broken(&format!("of event {}: {what}", event.id)))?;
             if has(&body, event.own_words()) {
                 said.extend(event.said.iter().map(|words| (words.as_str(), 2)));
             }
-            keys.insert(row.s3_key);
+            keys.insert(key);
         }
         let rows = self.said_in_rows().await?;
         let rows: BTreeMap<&str, i64> = rows
@@ -101,6 +87,23 @@ impl Run<'_> {
             Kind::Event(event) => Some(event),
             Kind::NotJson | Kind::Unknown => None,
         })
+    }
+
+    /// Key and bytes of the object that the ledger names, or what is wrong with it.
+    async fn stored(
+        &self,
+        event: &Event,
+    ) -> Result<Result<(String, Vec<u8>), &'static str>, Error> {
+        let Some(row) = self.ledger(event).await? else {
+            return Ok(Err("the ledger does not know it"));
+        };
+        let Some(body) = self.object(&row.s3_key).await? else {
+            return Ok(Err("its object is not there"));
+        };
+        if row.outcome != "stored" || Sha256::digest(&body)[..] != row.body_sha256[..] {
+            return Ok(Err("the ledger has another object than S3"));
+        }
+        Ok(Ok((row.s3_key, body)))
     }
 
     async fn ledger(&self, event: &Event) -> Result<Option<Ledger>, Error> {

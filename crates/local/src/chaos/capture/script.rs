@@ -283,10 +283,6 @@ impl fmt::Display for Act {
                     Link::S3 => "S3",
                     Link::Database => "the database",
                 };
-                let flight = match flight {
-                    Flight::Request => "request",
-                    Flight::Answer => "answer",
-                };
                 write!(f, ", {flight} {nth} of {link}: ")?;
             }
         }

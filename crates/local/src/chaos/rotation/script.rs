@@ -247,15 +247,11 @@ impl fmt::Display for Call {
         let Some(trouble) = self.trouble else {
             return Ok(());
         };
-        let flight = match trouble.flight {
-            Flight::Request => "request",
-            Flight::Answer => "answer",
-        };
         let link = match trouble.link {
             Link::Api => "the API",
             Link::Database => "the database",
         };
-        write!(f, ", {flight} {} of {link}: ", trouble.nth)?;
+        write!(f, ", {} {} of {link}: ", trouble.flight, trouble.nth)?;
         match trouble.what {
             What::Cut => f.write_str("the connection is reset"),
             What::Kill => f.write_str("the function is killed"),
