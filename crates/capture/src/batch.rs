@@ -177,6 +177,13 @@ impl Batch {
             .collect()
     }
 
+    /// Takes note that the rows of what is archived are left to somebody else.
+    pub(crate) fn defer(&mut self) {
+        for item in &mut self.items {
+            item.defer();
+        }
+    }
+
     /// Takes note of what became of rows.
     pub(crate) fn ingested(
         &mut self,

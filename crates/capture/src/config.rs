@@ -36,6 +36,8 @@ pub struct Config {
     pub pooler: Pooler,
     /// Bucket of the archive.
     pub bucket: String,
+    /// When an event counts as kept.
+    pub durability: Durability,
     /// What is taken, and how it is archived.
     pub intake: Intake,
     /// What is taken out before anything is stored; `None` for nothing.
@@ -59,6 +61,15 @@ pub enum Pooler {
     Transaction,
 }
 
+/// When an event counts as kept (`DURABILITY`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// With its rows.
+    Rows,
+    /// With its object: `turnkeep sweep` or `turnkeep replay` brings the rows in, and the database is left alone.
+    Archive,
+}
+
 impl Config {
     /// Reads the configuration, and the file of `DB_CA_BUNDLE`.
     ///
@@ -66,8 +77,6 @@ impl Config {
     /// Every problem at once, so that one deployment mends them all.
     pub fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(environment);
-        // A setting with one accepted value: a promise that this version does not keep is refused, not ignored.
-        reader.choice(&environment::DURABILITY, &[("rows", ())], ());
         let bucket = reader.required(&environment::CONVERSATIONS_BUCKET);
         let config = Self {
             secret_id: secret_id(&mut reader),
@@ -85,6 +94,11 @@ impl Config {
             intake: intake(&mut reader, &bucket),
             bucket,
             redaction: redaction(&mut reader),
+            durability: reader.choice(
+                &environment::DURABILITY,
+                &[("rows", Durability::Rows), ("s3", Durability::Archive)],
+                Durability::Rows,
+            ),
             ownership: reader.choice(
                 &environment::OWNERSHIP,
                 &[
@@ -182,6 +196,7 @@ mod tests {
         assert_eq!(config.intake.layout, Layout::Turn);
         assert_eq!(config.intake.http, Http::default());
         assert_eq!(config.ownership, Ownership::Enforce);
+        assert_eq!(config.durability, Durability::Rows);
         assert_eq!(config.connect_budget, Duration::from_secs(8));
     }
 
@@ -250,14 +265,13 @@ mod tests {
             ("S3_LAYOUT", "flat"),
             ("HTTP_AUTHORIZER", "optional"),
             ("CLAIM_CHECK_BUCKETS", "uploads,"),
-            ("DURABILITY", "s3"),
+            ("DURABILITY", "s4"),
             ("OWNERSHIP", "none"),
             ("REDACTION", "mask"),
             ("CONNECT_BUDGET_SECONDS", "0"),
         ]))
         .unwrap_err();
         insta::assert_snapshot!(error.problems().join("\n"), @r#"
-        `DURABILITY`: `s3` is not accepted, accepted: `rows` (`s3` needs the sweeper, which this version does not have)
         `CONVERSATIONS_BUCKET`: is not set, accepted: a bucket name
         `PROJECT_NAME`: `a b` is not accepted, accepted: letters, digits, `-` and `_`
         `DB_PORT`: `0` is not accepted, accepted: a number from 1 to 65535
@@ -267,6 +281,7 @@ mod tests {
         `S3_LAYOUT`: `flat` is not accepted, accepted: `turn` or `legacy`
         `HTTP_AUTHORIZER`: `optional` is not accepted, accepted: `required` or `none`
         `IDENTITY_KEY_SECRET`: is not set, accepted: a secret name or ARN
+        `DURABILITY`: `s4` is not accepted, accepted: `rows`, or `s3` for rows that `turnkeep sweep` or `turnkeep replay` brings in
         `OWNERSHIP`: `none` is not accepted, accepted: `enforce` or `record`
         `CONNECT_BUDGET_SECONDS`: `0` is not accepted, accepted: a number from 1 to 900
         "#);

@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::batch::{Batch, Position};
 use crate::claim::ClaimError;
-use crate::config::{Config, Pooler};
+use crate::config::{Config, Durability, Pooler};
 use crate::error::CaptureError;
 use crate::intake::Intake;
 use crate::item::{Entry, Progress};
@@ -33,6 +33,8 @@ const CONCURRENT_PUTS: usize = 16;
 /// Bytes of objects after which no further one is read in an invocation: what is left comes again by itself, when those that
 /// were read are done with.
 const FETCHED_BYTES: usize = unpack::MAX_BYTES;
+/// Time kept back for the answer, so that it is given before the margin begins and not just then.
+const ANSWERING: Duration = Duration::from_millis(100);
 /// Time for connecting during the init phase, which the service ends after 10 s: a database that is asleep must not use
 /// it up.
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -79,11 +81,17 @@ impl Function {
     }
 
     /// Connects to the database while the service still counts it as start-up. Never fatal: the first invocation tries
-    /// again, and meanwhile the archive may work.
+    /// again, and meanwhile the archive may work. Nothing with `DURABILITY=s3`, which leaves the database alone.
     pub async fn warm_up(&self) {
+        let is_archive_all = self.config.durability == Durability::Archive;
         let deadline = Instant::now() + WARM_UP;
         // What fails here is told by the first invocation, which needs the key.
-        let (_, connected) = tokio::join!(self.intake(deadline), self.session.warm_up(deadline));
+        let (_, connected) = tokio::join!(self.intake(deadline), async {
+            if is_archive_all {
+                return Ok(());
+            }
+            self.session.warm_up(deadline).await
+        });
         if let Err(error) = connected {
             tracing::info!(
                 error_code = error.code(),
@@ -104,7 +112,7 @@ impl Function {
     pub async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Reply, Diagnostic> {
         let started = Instant::now();
         let LambdaEvent { payload, context } = event;
-        let deadline = startup::deadline::of(&context);
+        let deadline = startup::deadline::of(&context) - ANSWERING;
         let intake = self.intake(deadline).await.inspect_err(report::keyless)?;
         let mut batch = Batch::read(payload.get(), &context.request_id, &intake)
             .map_err(CaptureError::Source)
@@ -165,7 +173,8 @@ impl Function {
         // A part of the time is the database's: a batch that S3 is slow with would else be delivered again and again
         // without ever coming further.
         let archive_by = started + deadline.saturating_duration_since(started) * 2 / 3;
-        let is_anything_to_store = batch.has_to_archive();
+        let has_rows = self.config.durability == Durability::Rows;
+        let is_anything_to_store = has_rows && batch.has_to_archive();
         // Connecting takes long after a thaw, and longer while the database wakes up: S3 need not wait for that.
         let ((), connected) = tokio::join!(self.archive(batch, archive_by), async {
             if is_anything_to_store {
@@ -177,7 +186,11 @@ impl Function {
         let archived = Instant::now();
         self.put_aside(batch, archive_by).await;
         let ingesting = Instant::now();
-        self.ingest(batch, connected, deadline).await;
+        if has_rows {
+            self.ingest(batch, connected, deadline).await;
+        } else {
+            batch.defer();
+        }
         let ingested = Instant::now();
         self.put_aside(batch, deadline).await;
         Times {
@@ -296,7 +309,7 @@ impl Function {
     fn row<'a>(&'a self, entry: &'a Entry) -> store::Item<'a> {
         let version_id = match &entry.progress {
             Progress::Archived { version_id } => version_id.as_deref(),
-            Progress::Read | Progress::Differs | Progress::Kept { .. } | Progress::Out => None,
+            _ => None,
         };
         let archived = Archived::new(self.archive.bucket(), &entry.object, version_id);
         store::Item {

@@ -79,6 +79,10 @@ pub(crate) enum Progress {
         /// Whether they were stored before this delivery.
         duplicate: bool,
     },
+    /// Its object lies in the bucket, and its rows are somebody else's business.
+    Deferred,
+    /// Its object lies in the bucket, and the database has judged that its rows stay out.
+    Refused,
     /// It stays out of the rows; the item's verdict says why.
     Out,
 }
@@ -293,9 +297,8 @@ impl Item {
         entry.progress = match status {
             Status::Stored => Progress::Kept { duplicate: false },
             Status::Duplicate => Progress::Kept { duplicate: true },
-            Status::Conflict | Status::Foreign | Status::Erased | Status::Unstorable(_) => {
-                Progress::Out
-            }
+            Status::Conflict | Status::Foreign => Progress::Refused,
+            Status::Erased | Status::Unstorable(_) => Progress::Out,
         };
         match status {
             Status::Stored | Status::Duplicate => {}
@@ -309,18 +312,31 @@ impl Item {
         }
     }
 
+    /// Takes note that the rows of what is archived are left to somebody else.
+    pub(crate) fn defer(&mut self) {
+        for entry in &mut self.entries {
+            if matches!(entry.progress, Progress::Archived { .. }) {
+                entry.progress = Progress::Deferred;
+            }
+        }
+    }
+
     /// The object that keeps the input, if it is to be put aside and was not yet.
     pub(crate) fn quarantine(&self) -> Option<Object> {
         let Verdict::ToPutAside(reason) = &self.verdict else {
             return None;
         };
         let (input, redactions) = self.input();
+        let is_refused = |entry: &&Entry| entry.progress == Progress::Refused;
+        let refused = self.entries.iter().filter(is_refused);
+        let refused: Vec<_> = refused.map(|entry| entry.object.key.as_str()).collect();
         let quarantine = Quarantine {
             delivery: &self.arrived.delivery,
             reason: reason.name(),
             message: &reason.sentence(),
             input: &input,
             redactions,
+            refused: &refused,
         };
         Some(quarantine.object())
     }
@@ -372,7 +388,7 @@ impl Item {
 
 impl Entry {
     fn is_kept(&self) -> bool {
-        matches!(self.progress, Progress::Kept { .. })
+        matches!(self.progress, Progress::Kept { .. } | Progress::Deferred)
     }
 }
 
@@ -382,10 +398,10 @@ impl Progress {
         match self {
             Self::Read => "read",
             Self::Differs => "differs",
-            Self::Archived { .. } => "archived",
+            Self::Archived { .. } | Self::Deferred => "archived",
             Self::Kept { duplicate: false } => "stored",
             Self::Kept { duplicate: true } => "duplicate",
-            Self::Out => "out",
+            Self::Refused | Self::Out => "out",
         }
     }
 }

@@ -26,7 +26,7 @@ mod tally;
 mod unpack;
 
 pub use claim::ClaimError;
-pub use config::{Config, Pooler};
+pub use config::{Config, Durability, Pooler};
 pub use error::CaptureError;
 pub use function::Function;
 pub use intake::Intake;

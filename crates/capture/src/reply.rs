@@ -23,12 +23,13 @@ use summary::Summary;
 ///   `{"batchItemFailures": [{"itemIdentifier": MESSAGE_ID}]}`. What it does not list, the queue deletes.
 /// - To a stream, the same response with the sequence number of the first record that failed. The stream delivers again
 ///   from there on.
-/// - To a topic, a bus or a log, which read nothing, numbers: `received`, `stored`, `duplicate`, `put_aside` and `skipped`.
+/// - To a topic, a bus or a log, which read nothing, numbers: `received`, `stored`, `duplicate`, `put_aside` and `skipped`, and
+///   with `DURABILITY=s3` `archived`.
 /// - To an HTTP request, a response. Its status is 200, or 4xx for what the sender must correct, or 503 for what may be
 ///   sent again as it is; its body is what a direct sender would be told. A list of events has the status of the one that fared
 ///   worst, and in `events` what became of each.
-/// - To a direct invocation with one event: `statusCode` 200, `status` (`stored` or `duplicate`), `tenant_id`,
-///   `conversation_id`, `event_id`, `s3_key`, and the numbers of `messages` and `implementations`.
+/// - To a direct invocation with one event: `statusCode` 200, `status` (`stored` or `duplicate`, or with `DURABILITY=s3`
+///   `archived`), `tenant_id`, `conversation_id`, `event_id`, `s3_key`, and the numbers of `messages` and `implementations`.
 /// - To a direct invocation with a list of events: `statusCode` 200 and `events`, each as above.
 /// - To a direct invocation with one event in the shape of the original: the original's keys (`statusCode`,
 ///   `conversation_id`, `s3_stored`, `db_stored`, `timestamp`), besides `status` and `event_id`. Its `timestamp` is the
@@ -108,6 +109,16 @@ mod tests {
         let mut batch = Batch::read(payload, "request-1", &Intake::default()).unwrap();
         carry(&mut batch, |_| STORED(), |_| Ok(status.clone()));
         batch
+    }
+
+    fn deferred(payload: &str) -> String {
+        let mut batch = Batch::read(payload, "request-1", &Intake::default()).unwrap();
+        let objects = batch.to_archive().into_iter();
+        let puts: Vec<_> = objects.map(|(position, _)| (position, STORED())).collect();
+        batch.archived(puts);
+        batch.defer();
+        let reply = Reply::to(batch, OffsetDateTime::UNIX_EPOCH).unwrap();
+        serde_json::to_string_pretty(&reply).unwrap()
     }
 
     fn reply(payload: &str, status: &Status) -> String {
@@ -244,6 +255,32 @@ mod tests {
           "isBase64Encoded": false
         }
         "##);
+    }
+
+    #[test]
+    fn who_waits_for_rows_is_told_that_they_come_later() {
+        insta::assert_snapshot!(deferred(LEGACY), @r#"
+        {
+          "statusCode": 200,
+          "conversation_id": "c-1",
+          "s3_stored": {
+            "success": true,
+            "s3_key": "conversations/v1/t=default/dt=undated/c=c-1/request-1.json"
+          },
+          "db_stored": {
+            "success": false,
+            "deferred": true
+          },
+          "timestamp": "1970-01-01T00:00:00.000000Z",
+          "status": "archived",
+          "event_id": "request-1"
+        }
+        "#);
+        let event = deferred(CANONICAL);
+        assert!(event.contains(r#""status": "archived""#), "{event}");
+        let topic = serde_json::json!({"Records": [{"EventSource": "aws:sns", "Sns": {"MessageId": "n-1", "Message": LEGACY}}]});
+        let topic = deferred(&topic.to_string());
+        assert!(topic.contains(r#""archived": 1"#), "{topic}");
     }
 
     #[test]

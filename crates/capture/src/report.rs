@@ -52,6 +52,7 @@ pub(crate) fn handled(batch: &Batch, times: Times, elapsed: Duration, namespace:
         items = tally.items,
         stored = tally.stored,
         duplicate = tally.duplicate,
+        deferred = tally.deferred,
         conflict = tally.conflict,
         foreign = tally.foreign,
         quarantined = tally.quarantined,
@@ -129,6 +130,9 @@ fn metrics(tally: Tally, times: Times, namespace: &str) -> Metrics {
     metrics.count("BatchSize", tally.items);
     metrics.count("Stored", tally.stored);
     metrics.count("Duplicate", tally.duplicate);
+    if tally.deferred > 0 {
+        metrics.count("Deferred", tally.deferred);
+    }
     metrics.count("Conflict", tally.conflict);
     metrics.count("Foreign", tally.foreign);
     metrics.count("Quarantined", tally.quarantined);

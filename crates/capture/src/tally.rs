@@ -11,6 +11,8 @@ pub(crate) struct Tally {
     pub(crate) stored: u64,
     /// Captures whose rows were there before.
     pub(crate) duplicate: u64,
+    /// Captures that are archived and whose rows are left to somebody else.
+    pub(crate) deferred: u64,
     /// Items put aside because their event id belongs to other content.
     pub(crate) conflict: u64,
     /// Items put aside because their conversation belongs to another user.
@@ -39,9 +41,11 @@ impl Tally {
                 match entry.progress {
                     Progress::Kept { duplicate: false } => tally.stored += 1,
                     Progress::Kept { duplicate: true } => tally.duplicate += 1,
+                    Progress::Deferred => tally.deferred += 1,
                     Progress::Read
                     | Progress::Differs
                     | Progress::Archived { .. }
+                    | Progress::Refused
                     | Progress::Out => {}
                 }
             }
@@ -105,6 +109,7 @@ mod tests {
             items: 7,
             stored: 2,
             duplicate: 1,
+            deferred: 0,
             conflict: 1,
             foreign: 1,
             quarantined: 3,

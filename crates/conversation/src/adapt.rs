@@ -68,6 +68,14 @@ impl<'a> Document<'a> {
         })
     }
 
+    /// A part of it, as an event of its own.
+    pub(crate) fn part(&self, root: Raw<'a>) -> Self {
+        Self {
+            root,
+            ..self.clone()
+        }
+    }
+
     /// The whole of it.
     pub fn root(&self) -> &Raw<'a> {
         &self.root

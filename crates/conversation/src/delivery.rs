@@ -26,6 +26,8 @@ pub enum Source {
     Http,
     /// An object of Amazon S3, whatever way its notification came.
     S3,
+    /// An object of the archive, read back.
+    Archive,
 }
 
 impl Source {
@@ -41,6 +43,7 @@ impl Source {
             Self::Logs => "logs",
             Self::Http => "http",
             Self::S3 => "s3",
+            Self::Archive => "archive",
         }
     }
 
@@ -54,7 +57,8 @@ impl Source {
             | Self::DynamoDb
             | Self::Logs
             | Self::Http
-            | Self::S3 => false,
+            | Self::S3
+            | Self::Archive => false,
         }
     }
 }
@@ -146,6 +150,15 @@ impl Delivery {
             source: Source::S3,
             id: given(Some(id)),
             time: time.and_then(instant::parse).map(instant::whole_second),
+        }
+    }
+
+    /// An archived capture: it has an id and the time that it had before.
+    pub fn archived() -> Self {
+        Self {
+            source: Source::Archive,
+            id: None,
+            time: None,
         }
     }
 

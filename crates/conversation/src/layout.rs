@@ -106,13 +106,13 @@ pub fn tenant_prefix(tenant_id: &str) -> String {
 /// How long an id may be in a key, in bytes: three of them and the rest stay far below S3's 1024.
 const SEGMENT_MAX_BYTES: usize = 120;
 
-/// An id as one segment of a key.
+/// An id as one segment of a key: a tenant's stands behind `t=`, a conversation's in [`Layout::Turn`] behind `c=`.
 ///
 /// ASCII letters, digits, `-`, `_` and `.` stay: what S3 calls safe, cannot leave its segment, and looks like nothing
 /// else in a listing. An id of other characters or of more than 120 bytes is replaced by a likeness of it, `_` and 16
 /// hex digits of its SHA-256. An id that itself looks like such a replacement is replaced too, so none stands for
 /// another.
-pub(crate) fn segment(id: &str) -> String {
+pub fn segment(id: &str) -> String {
     let is_safe =
         |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
     let is_dotted = id.starts_with('.');
@@ -140,7 +140,7 @@ pub(crate) fn segment(id: &str) -> String {
 
 const SHORT_HASH_DIGITS: usize = 16;
 
-fn is_replacement(id: &str) -> bool {
+pub(crate) fn is_replacement(id: &str) -> bool {
     id.rsplit_once('_').is_some_and(|(_, end)| {
         end.len() == SHORT_HASH_DIGITS
             && end

@@ -29,6 +29,7 @@
 //! ([`adapt::captures_keyed`]): HMAC-SHA-256 in the place of SHA-256.
 
 pub mod adapt;
+mod archived;
 mod caller;
 mod capture;
 mod content;
@@ -39,14 +40,17 @@ mod json;
 pub mod layout;
 mod media;
 mod object;
+mod place;
 #[cfg(test)]
 mod properties;
+mod rebuild;
 mod redact;
 pub mod sanitize;
 mod transcript;
 mod usage;
 
 pub use adapt::{AdaptError, Document};
+pub use archived::ArchivedError;
 pub use caller::Caller;
 pub use capture::{Capture, Direction, History, Implementation, Message, Part, Shape, Trace};
 pub use content::CONTENT_MAX_BYTES;
@@ -55,6 +59,8 @@ pub use json::{Json, MAX_DEPTH, Raw};
 pub use layout::Layout;
 pub use media::MEDIA_MIN_BYTES;
 pub use object::{Object, Quarantine};
+pub use place::{Ids, Place};
+pub use rebuild::Rows;
 pub use redact::{IdentityKey, Input, Policies, Redaction, Redactions, Redactor};
 pub use sanitize::{Clean, Sanitized};
 pub use usage::Usage;

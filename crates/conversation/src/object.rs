@@ -221,6 +221,9 @@ pub struct Quarantine<'a> {
     pub input: &'a [u8],
     /// What was taken out of it.
     pub redactions: Redactions,
+    /// Keys of archived objects that were made of it and whose rows the database refused: neither replay nor sweep may
+    /// bring them in.
+    pub refused: &'a [&'a str],
 }
 
 impl Quarantine<'_> {
@@ -244,6 +247,8 @@ impl Quarantine<'_> {
             Ok(text) => body.text("input", text),
             Err(_) => body.text("input_base64", &BASE64.encode(self.input)),
         }
+        let refused = self.refused.iter().map(|key| Json::from(*key));
+        body.filled("refused", Json::Array(refused.collect()));
         Object::json(
             layout::quarantine_key(self.delivery, self.input),
             &body.into(),
@@ -347,6 +352,7 @@ mod tests {
             message,
             input,
             redactions: Redactions::default(),
+            refused: &[],
         }
         .object()
     }
@@ -377,6 +383,7 @@ mod tests {
             message: "m",
             input: event.as_bytes(),
             redactions: Redactions::default(),
+            refused: &[],
         };
         let shown = format!(
             "{cleaned:?} {capture:?} {:?} {:?} {:?} {:?} {:?} {quarantine:?}",

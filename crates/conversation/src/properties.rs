@@ -16,6 +16,7 @@ use crate::delivery::{Delivery, Source};
 use crate::json::{Json, MAX_DEPTH, Raw};
 use crate::layout::Layout;
 use crate::media::MEDIA_MIN_BYTES;
+use crate::place::Place;
 use damage::damaged_event;
 use leaves::lost;
 
@@ -240,6 +241,24 @@ proptest! {
         let again = one(std::str::from_utf8(&object.body).expect("UTF-8"), &Delivery { id: None, ..delivery });
         prop_assert!(again == without_media(&capture), "{}\n{}", object_text(&again), object_text(&capture));
         prop_assert_eq!(again.object(Layout::Turn), object);
+    }
+
+    #[test]
+    fn what_is_read_back_from_the_archive_is_what_was_captured(event in event(), delivery in delivery()) {
+        let capture = one(&event.to_string(), &delivery);
+        for layout in [Layout::Turn, Layout::Legacy] {
+            let object = capture.object(layout);
+            let mut again = Capture::from_archived(&object.key, &object.body).expect("what was captured");
+            prop_assert_eq!(again.source, Source::Archive);
+            again.source = capture.source;
+            prop_assert!(again == without_media(&capture), "{}\n{}", object_text(&again), object_text(&capture));
+            prop_assert_eq!(&again.object(layout), &object);
+            if let Some(ids) = Place::of(&object.key).expect("a key of ours").ids() {
+                prop_assert_eq!(ids.tenant_id, &capture.tenant_id);
+                prop_assert_eq!(ids.conversation_id, &capture.conversation_id);
+                prop_assert_eq!(ids.event_id, &capture.event_id);
+            }
+        }
     }
 
     #[test]

@@ -78,7 +78,8 @@ variables! {
     };
     /// Bucket of the archive.
     CONVERSATIONS_BUCKET = {
-        aliases: ["S3_CONVERSATIONS_BUCKET"], read_by: "capture", accepted: "a bucket name", default: "required by capture",
+        aliases: ["S3_CONVERSATIONS_BUCKET"], read_by: "capture, cli", accepted: "a bucket name",
+        default: "required by capture, `turnkeep replay` and `turnkeep sweep`",
     };
     /// Layout of the archive's keys and bodies.
     S3_LAYOUT = {
@@ -87,11 +88,11 @@ variables! {
     /// When an event counts as kept: with its rows, or with its object alone.
     DURABILITY = {
         aliases: [], read_by: "capture",
-        accepted: "`rows` (`s3` needs the sweeper, which this version does not have)", default: "`rows`",
+        accepted: "`rows`, or `s3` for rows that `turnkeep sweep` or `turnkeep replay` brings in", default: "`rows`",
     };
     /// What happens to an event of another user for a conversation that has an owner.
     OWNERSHIP = {
-        aliases: [], read_by: "capture", accepted: "`enforce` or `record`", default: "`enforce`",
+        aliases: [], read_by: "capture, cli", accepted: "`enforce` or `record`", default: "`enforce`",
     };
     /// What is taken out of events before anything is stored, and how.
     REDACTION = {

@@ -120,6 +120,28 @@ fn a_good_item_is_kept_once_and_again() {
 }
 
 #[test]
+fn the_object_of_another_event_is_not_named_as_refused() {
+    let mut batch = messages(&[("g", GOOD)]);
+    archive(&mut batch, |_| Ok(already_stored(false)));
+    let aside = batch.to_quarantine();
+    let aside = String::from_utf8_lossy(&aside[0].1.body).into_owned();
+    assert!(!aside.contains("refused"), "{aside}");
+}
+
+#[test]
+fn rows_that_are_left_to_somebody_else_keep_nothing_back() {
+    let mut batch = messages(&[("g", GOOD), ("g", NO_JSON), ("g", UNKNOWN), ("g", GOOD)]);
+    archive(&mut batch, |_| STORED());
+    quarantine(&mut batch, |_| STORED());
+    batch.defer();
+    assert_eq!(
+        outcomes(&batch),
+        "kept not_json Capture.UnknownShape Capture.HeldBack"
+    );
+    assert!(batch.to_ingest().is_empty());
+}
+
+#[test]
 fn what_would_end_the_same_again_is_put_aside() {
     let other_content = || Ok(already_stored(false));
     check(NO_JSON, NOT_ASKED, NO_ROWS, "not_json");
@@ -328,7 +350,16 @@ fn a_refused_event_of_a_list_puts_the_whole_input_aside_and_the_others_are_kept(
             Status::Stored
         })
     };
-    carry(&mut batch, |_| STORED(), status);
+    archive(&mut batch, |_| STORED());
+    ingest(&mut batch, status);
+    let aside = batch.to_quarantine();
+    let aside = String::from_utf8_lossy(&aside[0].1.body).into_owned();
+    let key = "conversations/v1/t=default/dt=undated/c=d/e-2.json";
+    assert!(
+        aside.ends_with(&format!(r#""refused":["{key}"]}}"#)),
+        "whoever rebuilds the database leaves out what was refused, and nothing else: {aside}"
+    );
+    quarantine(&mut batch, |_| STORED());
     assert_eq!(outcomes(&batch), "foreign");
     let progress: Vec<_> = batch.items()[0]
         .entries()
@@ -337,6 +368,6 @@ fn a_refused_event_of_a_list_puts_the_whole_input_aside_and_the_others_are_kept(
         .collect();
     assert_eq!(
         progress,
-        [&Progress::Kept { duplicate: false }, &Progress::Out]
+        [&Progress::Kept { duplicate: false }, &Progress::Refused]
     );
 }

@@ -7,7 +7,7 @@ use time::UtcOffset;
 use time::format_description::StaticFormatDescription;
 use time::macros::format_description;
 
-use crate::item::Entry;
+use crate::item::{Entry, Progress};
 
 /// As precise as the database, and as the original was.
 const TIMESTAMP: StaticFormatDescription =
@@ -104,7 +104,11 @@ struct LegacyArchived {
 #[derive(Debug, Serialize)]
 struct LegacyRows {
     success: bool,
-    conversation_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversation_id: Option<String>,
+    /// That they are left to somebody else; `None` if they are stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deferred: Option<bool>,
 }
 
 #[derive(Debug, Serialize)]
@@ -169,9 +173,17 @@ impl LegacyBody {
                 success: true,
                 s3_key: object.key.clone(),
             },
-            db_stored: LegacyRows {
-                success: true,
-                conversation_id: capture.conversation_id.clone(),
+            db_stored: match progress {
+                Progress::Deferred => LegacyRows {
+                    success: false,
+                    conversation_id: None,
+                    deferred: Some(true),
+                },
+                _ => LegacyRows {
+                    success: true,
+                    conversation_id: Some(capture.conversation_id.clone()),
+                    deferred: None,
+                },
             },
             timestamp: timestamp(capture, now),
             status: progress.as_str(),

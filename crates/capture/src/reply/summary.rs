@@ -14,6 +14,9 @@ pub(super) struct Summary {
     received: u64,
     stored: u64,
     duplicate: u64,
+    /// Archived, their rows left to somebody else; `None` where nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archived: Option<u64>,
     put_aside: u64,
     skipped: u64,
 }
@@ -33,6 +36,7 @@ impl Summary {
             received: tally.items,
             stored: tally.stored,
             duplicate: tally.duplicate,
+            archived: Some(tally.deferred).filter(|number| *number > 0),
             put_aside: tally.quarantined,
             skipped: tally.skipped,
         })

@@ -19,7 +19,7 @@ pub(crate) struct Meta {
 
 impl Meta {
     pub(crate) const KEY: &str = "_meta";
-    const SCHEMA: &str = "turnkeep.capture/1";
+    pub(crate) const SCHEMA: &str = "turnkeep.capture/1";
 
     pub(super) fn of(capture: &Capture) -> Self {
         Self {

@@ -1,12 +1,8 @@
 //! An event that was archived before, by another policy or by none.
 
-use crate::adapt::captures;
+use crate::Layout;
 use crate::capture::Capture;
-use crate::delivery::{Delivery, Source};
-use crate::json::Raw;
 use crate::object::Object;
-use crate::sanitize::clean;
-use crate::{Document, Layout};
 
 impl Capture {
     /// What was archived of this redacted event, if `body`, the object under the same key, holds the same event by another
@@ -20,7 +16,9 @@ impl Capture {
         body: Vec<u8>,
         layout: Layout,
     ) -> Option<(Self, Object)> {
-        let archived = archived(&body, layout, self.source)?;
+        let key = layout.key(self);
+        let mut archived = Self::from_archived(&key, &body).ok()?;
+        archived.source = self.source;
         let known = match archived.redaction {
             Some(_) => self.fingerprint,
             None => plain,
@@ -29,24 +27,6 @@ impl Capture {
             && archived.tenant_id == self.tenant_id
             && archived.conversation_id == self.conversation_id
             && archived.event_id == self.event_id;
-        let key = layout.key(self);
         is_same.then(|| (archived, Object::archived(key, body)))
     }
-}
-
-/// The capture that an object of the archive holds.
-fn archived(body: &[u8], layout: Layout, source: Source) -> Option<Capture> {
-    let cleaned = clean(body);
-    let document = Document::read(&cleaned).ok()?;
-    let event = match layout {
-        Layout::Turn => document.root().text(),
-        Layout::Legacy => document.root().get("capture").map(Raw::text)?,
-    };
-    let cleaned = clean(event.as_bytes());
-    let delivery = Delivery {
-        source,
-        ..Delivery::direct(None)
-    };
-    let mut captures = captures(Document::read(&cleaned).ok()?, &delivery).ok()?;
-    captures.pop().filter(|_| captures.is_empty())
 }
