@@ -4,6 +4,8 @@
 //! applies because no put names another. Start at [`Archive::put`].
 
 mod error;
+mod listing;
+mod repair;
 mod upload;
 
 use std::time::Duration;
@@ -19,9 +21,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use conversation::Object;
 use sha2::{Digest as _, Sha256};
+use time::OffsetDateTime;
 
 pub use error::{ArchiveError, Failure, Retry};
 use error::{Operation, http_status};
+pub use listing::{Entry, Page};
+pub use repair::Repair;
 pub use upload::Location;
 
 /// One bucket, written by conditional puts.
@@ -57,6 +62,8 @@ pub struct Stored {
     pub sha256: [u8; 32],
     /// S3's version id; `None` if the bucket has no versioning.
     pub version_id: Option<String>,
+    /// When it was put, to the second; S3 always tells it.
+    pub put_at: Option<OffsetDateTime>,
 }
 
 /// Shows the size, never the body.
@@ -68,24 +75,6 @@ impl std::fmt::Debug for Stored {
             .field("version_id", &self.version_id)
             .finish_non_exhaustive()
     }
-}
-
-/// One page of a listing, in the order of the keys' bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// The objects: at most 1000.
-    pub entries: Vec<Entry>,
-    /// What to give to [`Archive::list`] for the next page; `None` if this is the last.
-    pub next: Option<String>,
-}
-
-/// One object of a listing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// The key.
-    pub key: String,
-    /// Size of the object in bytes.
-    pub bytes: u64,
 }
 
 /// One try: long enough for the largest event of a Lambda (6 MB) on its slowest network share.
@@ -179,6 +168,7 @@ impl Archive {
             .await
             .map_err(|error| operation.failed(error))?;
         let version_id = answer.version_id;
+        let put_at = answer.last_modified.and_then(listing::instant);
         let body = answer
             .body
             .collect()
@@ -190,37 +180,7 @@ impl Archive {
             body,
             sha256,
             version_id,
-        })
-    }
-
-    /// Lists the objects whose keys start with `prefix`, a page at a time: `next` is `None` at first, then what the
-    /// last page gave.
-    pub async fn list(&self, prefix: &str, next: Option<&str>) -> Result<Page, ArchiveError> {
-        let operation = Operation::new("ListObjectsV2", &self.bucket, prefix);
-        let answer = self
-            .client
-            .list_objects_v2()
-            .bucket(&self.bucket)
-            .prefix(prefix)
-            .set_continuation_token(next.map(str::to_owned))
-            .send()
-            .await
-            .map_err(|error| operation.failed(error))?;
-        let entries = answer
-            .contents
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|object| {
-                let bytes = object
-                    .size
-                    .and_then(|size| u64::try_from(size).ok())
-                    .unwrap_or(0);
-                object.key.map(|key| Entry { key, bytes })
-            })
-            .collect();
-        Ok(Page {
-            entries,
-            next: answer.next_continuation_token,
+            put_at,
         })
     }
 

@@ -9,26 +9,27 @@
 -- what fixes the order. Deletions go the other way, from a conversation to what is in it: one that meets a writer may
 -- end in a deadlock, after which the writer repeats its statement, or the deletion has to be repeated.
 --
--- $1 tells whether ownership is enforced. The other parameters are arrays: $2 to $19 of events, $20 to $39 of their
--- messages, $40 to $50 of their implementations; the first of each is the event's position.
+-- $1 tells whether ownership is enforced. The other parameters are arrays: $2 to $20 of events, $21 to $40 of their
+-- messages, $41 to $51 of their implementations; the first of each is the event's position.
 WITH event AS MATERIALIZED (
     SELECT
         e.position, e.tenant_id COLLATE "C" AS tenant_id, e.conversation_id COLLATE "C" AS conversation_id,
         e.event_id COLLATE "C" AS event_id, e.user_id COLLATE "C" AS user_id, e.occurred_at, e.source, e.fingerprint,
         e.s3_bucket, e.s3_key, e.s3_version_id, e.body_sha256, e.body_bytes, e.message_count, e.implementation_count,
         e.input_tokens, e.output_tokens, e.metadata::jsonb AS metadata,
-        -- The time of an event that has none. Events of one invocation keep their order.
-        now() + e.position * interval '1 microsecond' AS arrived_at,
+        -- The time of an event that has none: when it was archived, if that is long ago. Events of one invocation keep their
+        -- order.
+        coalesce(e.archived_at, now()) + e.position * interval '1 microsecond' AS arrived_at,
         row_number() OVER copies = 1 AS is_first,
         first_value(e.fingerprint) OVER copies AS first_fingerprint
     FROM unnest(
         $2::int4[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[], $9::bytea[],
         $10::text[], $11::text[], $12::text[], $13::bytea[], $14::int8[], $15::int4[], $16::int4[], $17::int4[],
-        $18::int4[], $19::text[]
+        $18::int4[], $19::text[], $20::timestamptz[]
     ) AS e (
         position, tenant_id, conversation_id, event_id, user_id, occurred_at, source, fingerprint,
         s3_bucket, s3_key, s3_version_id, body_sha256, body_bytes, message_count, implementation_count, input_tokens,
-        output_tokens, metadata
+        output_tokens, metadata, archived_at
     )
     WINDOW copies AS (
         PARTITION BY e.conversation_id COLLATE "C", e.tenant_id COLLATE "C", e.event_id COLLATE "C" ORDER BY e.position
@@ -125,9 +126,9 @@ telling AS (
         conversation_id, tenant_id, event_id, stored.occurred_at, arrived_at, m.*
     FROM stored
     JOIN unnest(
-        $20::int4[], $21::text[], $22::text[], $23::int4[], $24::bool[], $25::text[], $26::text[], $27::text[],
-        $28::bool[], $29::bytea[], $30::text[], $31::text[], $32::text[], $33::text[], $34::int4[], $35::int4[],
-        $36::int4[], $37::int4[], $38::int4[], $39::text[]
+        $21::int4[], $22::text[], $23::text[], $24::int4[], $25::bool[], $26::text[], $27::text[], $28::text[],
+        $29::bool[], $30::bytea[], $31::text[], $32::text[], $33::text[], $34::text[], $35::int4[], $36::int4[],
+        $37::int4[], $38::int4[], $39::int4[], $40::text[]
     ) AS m (
         position, message_id, parent_message_id, ordinal, is_answer, role, name, content,
         content_truncated, content_sha256, parts, model, provider, finish_reason, input_tokens, output_tokens,
@@ -179,8 +180,8 @@ making AS (
         conversation_id, tenant_id, event_id, occurred_at, arrived_at, i.*
     FROM stored
     JOIN unnest(
-        $40::int4[], $41::text[], $42::int4[], $43::text[], $44::text[], $45::text[], $46::text[], $47::text[],
-        $48::text[], $49::bytea[], $50::text[]
+        $41::int4[], $42::text[], $43::int4[], $44::text[], $45::text[], $46::text[], $47::text[], $48::text[],
+        $49::text[], $50::bytea[], $51::text[]
     ) AS i (
         position, implementation_id, ordinal, message_id, file_path, implementation_type, functionality, code_snippet,
         language, content_sha256, metadata

@@ -24,6 +24,7 @@ use std::sync::{Mutex, PoisonError};
 use std::{fmt, slice};
 
 use conversation::{Capture, Object};
+use time::OffsetDateTime;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Row, Statement};
@@ -64,10 +65,12 @@ pub struct Archived<'a> {
     pub sha256: &'a [u8; 32],
     /// How many bytes are stored.
     pub bytes: usize,
+    /// When it was archived, if that was not just now: an event that has no time of its own happened then.
+    pub at: Option<OffsetDateTime>,
 }
 
 impl<'a> Archived<'a> {
-    /// `object` as it lies in `bucket`.
+    /// `object` as it lies in `bucket`, put just now.
     pub fn new(bucket: &'a str, object: &'a Object, version_id: Option<&'a str>) -> Self {
         Self {
             bucket,
@@ -75,6 +78,7 @@ impl<'a> Archived<'a> {
             version_id,
             sha256: &object.sha256,
             bytes: object.body.len(),
+            at: None,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The conversation database: its migrations, the one statement that writes to it, and what reads it back.
 //!
-//! Start at [`migrate::apply`] for the tables, [`ingest()`] for the way in and [`read`] for the way out. All SQL of
-//! these tables is here, and every statement that runs beside the migrations' files is listed in [`STATEMENTS`].
+//! Start at [`migrate::apply`] for the tables, [`ingest()`] for the way in, [`read`] for the way out and [`sweep`] for what
+//! holds it against the archive. All SQL of these tables is here, and every statement that runs beside the migrations' files
+//! is listed in [`STATEMENTS`].
 //!
 //! This crate opens no connection and keeps none: it is handed a [`tokio_postgres::Client`]. It sends no `SET` and holds
 //! no lock beyond a transaction, so a transaction pooler may stand in between.
@@ -10,6 +11,7 @@ mod error;
 mod ingest;
 pub mod migrate;
 pub mod read;
+pub mod sweep;
 
 pub use error::StoreError;
 pub use ingest::{Archived, Item, Ownership, Prepared, Statements, Status, Unstorable, ingest};
@@ -23,6 +25,10 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("read.conversations", read::CONVERSATIONS),
     ("read.events", read::EVENTS),
     ("read.totals", read::TOTALS),
+    ("sweep.known", sweep::KNOWN),
+    ("sweep.ledger", sweep::LEDGER),
+    ("sweep.told", sweep::TOLD),
+    ("sweep.counters", sweep::COUNTERS),
     ("migrate.applied", migrate::APPLIED),
     ("migrate.tables", migrate::TABLES),
     ("migrate.hand_over", migrate::HAND_OVER),

@@ -148,6 +148,7 @@ mod tests {
         let object = Stored {
             body: body.clone(),
             sha256: [0; 32],
+            put_at: None,
             version_id: Some("v-1".to_owned()),
         };
         batch.compared(AT, Ok(object), Layout::Turn);

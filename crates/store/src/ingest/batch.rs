@@ -10,7 +10,7 @@ use super::outcome::Unstorable;
 /// A parameter with its type.
 pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
-/// The rows to store, column by column: the statement's parameters `$2` to `$50`.
+/// The rows to store, column by column: the statement's parameters `$2` to `$51`.
 #[derive(Default)]
 pub(super) struct Batch<'a> {
     events: Events<'a>,
@@ -103,6 +103,7 @@ columns!(Events of EventRow {
     input_tokens: Option<i32>,
     output_tokens: Option<i32>,
     metadata: String,
+    archived_at: Option<OffsetDateTime>,
 });
 
 columns!(Messages of MessageRow {
@@ -201,6 +202,7 @@ fn event<'a>(position: i32, item: &Item<'a>) -> Result<EventRow<'a>, Unstorable>
         input_tokens: capture.usage.input_tokens,
         output_tokens: capture.usage.output_tokens,
         metadata: json("metadata", metadata(capture).database_text())?,
+        archived_at: archived.at,
     })
 }
 
