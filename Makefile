@@ -134,6 +134,16 @@ rotation-load: tools ## connect without pause through ROTATIONS= rotations, unde
 rotation-load-store: ## keep the picture of the last run in docs/
 	cp $(LOAD)/timeline.svg docs/rotation-timeline.svg
 
+# EVENTS= in the archive.
+EVENTS ?= 20000
+
+.PHONY: replay-rate
+replay-rate: tools ## measure how many events a second `turnkeep replay` brings into an empty database: docs/operations.md
+	$(call heading,release build)
+	cargo build $(RELEASE) --bin turnkeep --bin turnkeep-replay-rate
+	$(call heading,rebuild from a local S3)
+	@$(WITH_TOOLS) "$(TARGET)/release/turnkeep-replay-rate" --events "$(EVENTS)"
+
 # What the functions weigh and compute. Neither asks the clock, so a busy machine fails nothing.
 .PHONY: budgets
 budgets: tools build

@@ -10,7 +10,7 @@
 //! turns. Start at `run::all`.
 //!
 //! `turnkeep-rotation-load` is a program of its own: what becomes of connects while rotations run. Start at
-//! [`rotation_load`].
+//! [`rotation_load`]. Another is `turnkeep-replay-rate`: how fast a database is rebuilt from the archive; start at [`replay`].
 
 pub mod command;
 mod compare;
@@ -18,6 +18,7 @@ mod events;
 mod figures;
 mod original;
 mod process;
+pub mod replay;
 mod rotation;
 pub mod rotation_load;
 mod run;

@@ -239,6 +239,21 @@ impl Setting {
         )
     }
 
+    /// The environment of `turnkeep` at home.
+    pub(crate) fn of_command(&self, home: &Home) -> BTreeMap<String, String> {
+        let server = &self.template.server;
+        self.variables([
+            ("TURNKEEP_SECRET", SECRET.to_owned()),
+            ("CONVERSATIONS_BUCKET", home.bucket.clone()),
+            (
+                "DB_CA_BUNDLE",
+                server.ca_file.to_string_lossy().into_owned(),
+            ),
+            ("DB_NAME", home.dbname.clone()),
+            ("AWS_ENDPOINT_URL_S3", self.s3.endpoint()),
+        ])
+    }
+
     /// The floor at home, with a script or without.
     pub(crate) fn floor(&self, home: &Home, script: Option<&script::Script>) -> Result<Program> {
         let file = |kind: &str| {
@@ -295,7 +310,7 @@ impl Setting {
     }
 
     /// All release binaries lie in one folder, those of this crate too.
-    fn binary(&self, name: &str) -> PathBuf {
+    pub(crate) fn binary(&self, name: &str) -> PathBuf {
         self.stack.function_directory().join(name)
     }
 }

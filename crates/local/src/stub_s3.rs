@@ -1,7 +1,9 @@
 //! An S3 that answers at once, for benchmarks: what a put costs here is what the program under test spends on it.
 //!
-//! It knows `PutObject` (with `If-None-Match: *`) and `HeadObject`, and checks no signature. moto does everything else,
-//! but takes milliseconds of its own for a put, in which every difference between two programs drowns.
+//! It knows `PutObject` (with `If-None-Match: *`), `HeadObject`, `GetObject` and `ListObjectsV2`, and checks no signature. moto
+//! does everything else, but takes milliseconds of its own for a put, in which every difference between two programs drowns.
+
+mod listing;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -9,8 +11,18 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
 use crate::Error;
 use crate::lock::lock;
+
+/// What the SDK encodes in a key.
+const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// A running stub; it stops accepting when it is dropped.
 #[derive(Debug)]
@@ -32,6 +44,14 @@ pub struct PutObject {
     pub body: Vec<u8>,
 }
 
+impl PutObject {
+    /// The key, as whoever put it knows it.
+    fn key(&self, bucket: &str) -> Option<String> {
+        let key = self.path.strip_prefix(&format!("/{bucket}/"))?;
+        Some(percent_decode_str(key).decode_utf8_lossy().into_owned())
+    }
+}
+
 #[derive(Debug, Default)]
 struct Shared {
     objects: Mutex<BTreeMap<String, PutObject>>,
@@ -43,6 +63,8 @@ struct Shared {
 struct Request {
     method: String,
     path: String,
+    /// Behind the path, decoded.
+    query: BTreeMap<String, String>,
     headers: BTreeMap<String, String>,
     body: Vec<u8>,
 }
@@ -79,6 +101,18 @@ impl StubS3 {
         self.shared.keeps_bodies.store(true, Ordering::Relaxed);
     }
 
+    /// Puts an object from within this process.
+    pub fn put(&self, bucket: &str, key: &str, body: Vec<u8>, checksum_sha256: String) {
+        let key = utf8_percent_encode(key, IN_A_PATH);
+        let object = PutObject {
+            path: format!("/{bucket}/{key}"),
+            content_type: "application/json".to_owned(),
+            checksum_sha256,
+            body,
+        };
+        lock(&self.shared.objects).insert(object.path.clone(), object);
+    }
+
     /// Takes away all objects of a bucket, in the order of their keys.
     pub fn take(&self, bucket: &str) -> Vec<PutObject> {
         let prefix = format!("/{bucket}/");
@@ -103,12 +137,12 @@ impl Shared {
         let mut writer = stream.try_clone()?;
         let mut reader = BufReader::with_capacity(64 * 1024, stream);
         while let Some(request) = Request::read(&mut reader, &mut writer)? {
-            writer.write_all(self.answer(request).as_bytes())?;
+            writer.write_all(&self.answer(request))?;
         }
         Ok(())
     }
 
-    fn answer(&self, request: Request) -> String {
+    fn answer(&self, request: Request) -> Vec<u8> {
         let header = |name: &str| request.headers.get(name).cloned().unwrap_or_default();
         let mut objects = lock(&self.objects);
         match (request.method.as_str(), objects.get(&request.path)) {
@@ -116,7 +150,8 @@ impl Shared {
                 "412 Precondition Failed",
                 "PreconditionFailed",
                 "At least one of the pre-conditions you specified did not hold",
-            ),
+            )
+            .into(),
             ("PUT", _) => {
                 let object = PutObject {
                     path: request.path.clone(),
@@ -128,17 +163,28 @@ impl Shared {
                         Vec::new()
                     },
                 };
-                let answer = found(&object);
+                let answer = found(&object, 0);
                 objects.insert(request.path, object);
+                answer.into()
+            }
+            ("HEAD", Some(object)) => found(object, object.body.len()).into(),
+            ("HEAD", None) => b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_vec(),
+            ("GET", Some(object)) => {
+                let mut answer = found(object, object.body.len()).into_bytes();
+                answer.extend_from_slice(&object.body);
                 answer
             }
-            ("HEAD", Some(object)) => found(object),
-            ("HEAD", None) => "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_owned(),
+            ("GET", None) if request.query.contains_key("list-type") => {
+                let bucket = request.path.trim_matches('/');
+                ok(&listing::of(bucket, objects.values(), &request.query)).into()
+            }
+            ("GET", None) => error("404 Not Found", "NoSuchKey", "no such key").into(),
             _ => error(
                 "501 Not Implemented",
                 "NotImplemented",
-                "the stub S3 knows PutObject and HeadObject",
-            ),
+                "the stub S3 knows PutObject, HeadObject, GetObject and ListObjectsV2",
+            )
+            .into(),
         }
     }
 }
@@ -154,7 +200,14 @@ impl Request {
         let method = words.next().unwrap_or_default().to_owned();
         let target = words.next().unwrap_or_default();
         // The SDK names the operation behind it (`?x-id=PutObject`).
-        let path = target.split('?').next().unwrap_or_default().to_owned();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let path = path.to_owned();
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let query = query
+            .split('&')
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+            .map(|(name, value)| (decoded(name), decoded(value)))
+            .collect();
         let mut headers = BTreeMap::new();
         loop {
             let mut header = String::new();
@@ -175,16 +228,29 @@ impl Request {
         Ok(Some(Self {
             method,
             path,
+            query,
             headers,
             body,
         }))
     }
 }
 
-fn found(object: &PutObject) -> String {
+/// The head of an answer about an object; a body of so many bytes follows, or is only spoken of.
+fn found(object: &PutObject, bytes: usize) -> String {
+    let checksum = match object.checksum_sha256.as_str() {
+        "" => String::new(),
+        checksum => format!("x-amz-checksum-sha256: {checksum}\r\n"),
+    };
     format!(
-        "HTTP/1.1 200 OK\r\nx-amz-version-id: 1\r\netag: \"stub\"\r\nx-amz-checksum-sha256: {}\r\ncontent-length: 0\r\n\r\n",
-        object.checksum_sha256
+        "HTTP/1.1 200 OK\r\nx-amz-version-id: 1\r\netag: \"stub\"\r\nlast-modified: Mon, 23 Nov 2026 10:00:00 GMT\r\n\
+         {checksum}content-length: {bytes}\r\n\r\n"
+    )
+}
+
+fn ok(body: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/xml\r\ncontent-length: {length}\r\n\r\n{body}"
     )
 }
 
@@ -215,7 +281,7 @@ mod tests {
                 .bucket("b")
                 .key("k 1")
                 .if_none_match("*")
-                .checksum_sha256("aa")
+                .checksum_sha256("p5N7ZLjKpY8Dchu2us9ceMsjX+vg5wsbhM2ZVBRhoI4=")
                 .body(ByteStream::from_static(body.as_bytes()))
                 .send()
                 .await
@@ -228,10 +294,22 @@ mod tests {
         );
         let head = client.head_object().bucket("b").key("k 1").send().await;
         assert_eq!(head.unwrap().version_id(), Some("1"));
+        let body = b"second".to_vec();
+        stub.put("b", "a/t=x/k-1.json", body.clone(), String::new());
+        let got = client
+            .get_object()
+            .bucket("b")
+            .key("a/t=x/k-1.json")
+            .send()
+            .await;
+        assert_eq!(got.unwrap().body.collect().await.unwrap().to_vec(), body);
+        let got = client.get_object().bucket("b").key("k 1").send().await;
+        let body = got.unwrap().body.collect().await.unwrap();
+        assert_eq!(body.to_vec(), b"first");
         let kept = stub.take("b");
         assert_eq!(
-            (kept.len(), kept[0].path.as_str(), kept[0].body.as_slice()),
-            (1, "/b/k%201", b"first".as_slice())
+            (kept.len(), kept[1].path.as_str(), kept[1].body.as_slice()),
+            (2, "/b/k%201", b"first".as_slice())
         );
         assert_eq!(stub.take("b"), []);
     }

@@ -1,0 +1,7 @@
+//! How fast a database is rebuilt; see `benches::replay`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    benches::replay::run()
+}
