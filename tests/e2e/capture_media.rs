@@ -16,7 +16,7 @@ const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
 /// An image of this many bytes, another one for every seed. It begins with what may be in no log.
-fn image(seed: u64, length: usize) -> Vec<u8> {
+pub fn image(seed: u64, length: usize) -> Vec<u8> {
     let mut bytes = said("cheese").into_bytes();
     bytes.resize(length, 0);
     let begin = bytes.len().min(said("cheese").len());
@@ -24,7 +24,7 @@ fn image(seed: u64, length: usize) -> Vec<u8> {
     bytes
 }
 
-fn blob(bytes: &[u8]) -> Value {
+pub fn blob(bytes: &[u8]) -> Value {
     json!({"type": "blob", "modality": "image", "mime_type": "image/png", "content": BASE64_STANDARD.encode(bytes)})
 }
 

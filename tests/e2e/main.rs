@@ -15,6 +15,7 @@
 )]
 
 mod alternating;
+mod asleep;
 mod canary;
 mod capture;
 mod capture_chaos;
@@ -41,6 +42,7 @@ mod old_world;
 mod operator;
 mod pgbouncer;
 mod redaction;
+mod replay;
 mod roles;
 mod rotation;
 mod rotation_chaos;
@@ -56,4 +58,5 @@ mod session;
 mod shapes;
 mod statements;
 mod store;
+mod sweep;
 mod system;

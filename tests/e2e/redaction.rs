@@ -31,7 +31,7 @@ const CANARIES: [(&str, &str); 7] = [
 
 impl System {
     /// As [`System::start`], with the key, and redaction by `policy`.
-    async fn redacting(hint: &str, policy: &str) -> Self {
+    pub async fn redacting(hint: &str, policy: &str) -> Self {
         let system = Self::start(hint).await;
         let key = format!("{}{}", canary::PASSWORD, "k".repeat(32));
         system.stack.create_secret(KEY, &key.into()).unwrap();

@@ -87,6 +87,11 @@ const SAMPLES: [Sample; 8] = [
     },
 ];
 
+/// An event of every shape but the canonical and the original's.
+pub fn events() -> Vec<Value> {
+    SAMPLES.iter().map(Sample::event).collect()
+}
+
 impl Sample {
     /// The sample with words that can be looked for in the logs.
     fn event(&self) -> Value {

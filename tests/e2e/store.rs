@@ -9,7 +9,7 @@ mod migrations;
 mod order;
 mod ownership;
 mod reading;
-mod rows;
+pub mod rows;
 mod statement;
 mod upgrade;
 mod workers;

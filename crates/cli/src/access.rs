@@ -73,6 +73,11 @@ impl Access {
         self.started + self.settings.timeout.unwrap_or(time)
     }
 
+    /// When the verb must be over, if `--timeout` says so.
+    pub(crate) fn end(&self) -> Option<Instant> {
+        self.settings.timeout.map(|time| self.started + time)
+    }
+
     /// When a connect must be over: a little before [`Access::within`] cuts it off, because the session's own reason says
     /// more.
     pub(crate) fn connect_deadline(&self) -> Instant {

@@ -1,5 +1,7 @@
 //! The command line: verbs, options, help.
 
+mod archived;
+
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -12,6 +14,7 @@ use clap::{ArgGroup, Args, CommandFactory as _, Parser, Subcommand};
 use crate::failure::{Exit, Failure};
 use crate::help;
 use crate::label::Label;
+pub(crate) use archived::{Archived, DAY, Replay, Sweep};
 
 /// operates the database, its secret and its rotation
 #[derive(Debug, Parser)]
@@ -69,8 +72,8 @@ pub(crate) struct Options {
         help_heading = "Database options"
     )]
     pub(crate) ca_bundle: Option<PathBuf>,
-    /// seconds that the verb may take, 1 to 3600; otherwise 600 for `rotate --wait` and `--follow`, 300 for `create-tables`,
-    /// and for the rest, and to connect, `CONNECT_BUDGET_SECONDS` or 8
+    /// seconds that the verb may take, 1 to 3600; otherwise no limit for `replay` and `sweep`, 600 for `rotate --wait` and
+    /// `--follow`, 300 for `create-tables`, and for the rest, and to connect, `CONNECT_BUDGET_SECONDS` or 8
     #[arg(long, global = true, value_name = "SECONDS", value_parser = |text: &str| number(text, 1_u64, 3600))]
     pub(crate) timeout: Option<u64>,
     /// print one JSON document, also for a failure
@@ -117,6 +120,16 @@ pub(crate) enum Verb {
     /// show the credentials in use, the password masked
     #[command(after_help = help::CREDENTIALS_EXAMPLES, after_long_help = help::with_document(help::CREDENTIALS_EXAMPLES, help::CREDENTIALS_DOCUMENT))]
     Credentials(Credentials),
+    /// bring the archive's objects into the database: rebuild an empty one, or load what `DURABILITY=s3` has left
+    ///
+    /// What is there already is left alone, so that it may be repeated and cut off anywhere. What was refused stays refused
+    #[command(after_help = help::REPLAY_EXAMPLES, after_long_help = help::with_document(help::REPLAY_EXAMPLES, help::REPLAY_DOCUMENT))]
+    Replay(Replay),
+    /// find and repair what archive and database do not have in common, in both directions, and wrong counters
+    ///
+    /// Objects without rows are stored. Objects that are missing or altered are restored from the bucket's older versions
+    #[command(after_help = help::SWEEP_EXAMPLES, after_long_help = help::with_document(help::SWEEP_EXAMPLES, help::SWEEP_DOCUMENT))]
+    Sweep(Sweep),
     /// run a program with working credentials in its environment
     ///
     /// The credentials are proven by a login first, so that in the middle of a rotation the program gets the password

@@ -61,7 +61,7 @@ impl Failure {
         }
     }
 
-    fn caused(exit: Exit, code: &str, error: impl Into<anyhow::Error>) -> Self {
+    pub(crate) fn caused(exit: Exit, code: &str, error: impl Into<anyhow::Error>) -> Self {
         Self {
             exit,
             code: code.to_owned(),
@@ -76,7 +76,7 @@ impl Failure {
         self
     }
 
-    fn with(mut self, hint: Option<&'static str>) -> Self {
+    pub(crate) fn with(mut self, hint: Option<&'static str>) -> Self {
         self.hint = hint.map(str::to_owned);
         self
     }

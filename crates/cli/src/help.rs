@@ -9,18 +9,20 @@ Exit codes:
   4  AWS or the database cannot be reached
   5  AWS denies access, or the database refuses the credentials
   6  test: the database answers, but its tables are not ready
-  7  audit: something needs attention; preflight: a rotation would fail
+  7  audit: something needs attention; preflight: a rotation would fail; replay: not everything was
+     brought in; sweep: something could not be repaired, or with --dry-run is to be repaired
 `exec` ends with the program's own code, 128+n after signal n, 126 or 127 if it cannot be started
 
 Environment (an option wins over its variable):
   TURNKEEP_SECRET, PROJECT_NAME, DB_HOST, DB_PORT, DB_NAME, DB_CA_BUNDLE, CONNECT_BUDGET_SECONDS,
-  and the AWS_* variables and files of every AWS program
+  CONVERSATIONS_BUCKET, OWNERSHIP, and the AWS_* variables and files of every AWS program
 
 Examples:
   turnkeep test
   turnkeep create-tables --master-secret rds!cluster-1234 --create-secret --host db.example.com
   turnkeep preflight && turnkeep rotate --wait
   turnkeep audit
+  turnkeep sweep --since 2026-11-01
   turnkeep exec -- psql -c 'SELECT count(*) FROM conversations'";
 
 pub(crate) const TEST_EXAMPLES: &str = "\
@@ -68,6 +70,20 @@ Examples:
   turnkeep credentials --json | jq -r .username
   turnkeep credentials --stage pending         # what a rotation is about to make current
   turnkeep credentials --show-password         # on a terminal; for a program: turnkeep exec";
+
+pub(crate) const REPLAY_EXAMPLES: &str = "\
+Examples:
+  turnkeep replay --dry-run
+  turnkeep replay --resume replay.state        # goes on there if it was cut off
+  turnkeep replay --since 2026-11-01 --tenant acme
+  turnkeep replay --json | jq -r '.left_out[].key'";
+
+pub(crate) const SWEEP_EXAMPLES: &str = "\
+Examples:
+  turnkeep sweep --dry-run
+  turnkeep sweep
+  turnkeep sweep --since 2026-11-01            # every night, of the last days
+  turnkeep sweep --json | jq -r '.left_out[] | .reason + \" \" + .key'";
 
 pub(crate) const EXEC_EXAMPLES: &str = "\
 The program gets PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD, PGSSLMODE=verify-full and
@@ -129,6 +145,22 @@ pub(crate) const CREDENTIALS_DOCUMENT: &str = r#"
 {"outcome": "ok", "secret": {"name", "arn"}, "version_id", "stages": [],
  "host", "port", "dbname", "username", "password": masked unless it is to be shown,
  "rotation": {"enabled", "function_arn"}, "versions": [{"version_id", "stages": []}]}"#;
+
+pub(crate) const REPLAY_DOCUMENT: &str = r#"
+{"outcome": "ok", "incomplete" or "planned", "bucket", "dry_run",
+ "objects": how many were looked at, "stored", "duplicate": were there already,
+ "conflict", "foreign": stay refused, "erased": stay out, "original": of the first capture function,
+ "unreadable", "failed", "left_out": [{"key", "reason", "message"}], the first 100 of the last three,
+ "elapsed_ms", "events_per_second"}"#;
+
+pub(crate) const SWEEP_DOCUMENT: &str = r#"
+{"outcome": "clean", "repaired", "incomplete" or "planned", "bucket", "dry_run",
+ "objects": {"checked", "without_rows", "stored", "duplicate", "conflict", "foreign", "erased", "original",
+             "unreadable", "failed"},
+ "events": {"checked", "missing": their objects are not there, "altered", "restored", "rebuilt": of
+            their rows, "lost", "elsewhere": in another bucket, "failed"},
+ "counters": {"checked": conversations, "wrong", "repaired"},
+ "left_out": [{"key", "reason", "message"}], the first 100, "elapsed_ms"}"#;
 
 /// Puts a verb's document before its examples.
 pub(crate) fn with_document(examples: &str, document: &str) -> String {

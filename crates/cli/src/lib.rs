@@ -11,6 +11,7 @@ mod failure;
 mod function;
 mod help;
 mod label;
+mod loading;
 mod output;
 mod progress;
 mod settings;
@@ -92,6 +93,8 @@ async fn verb(
         Verb::Credentials(options) => {
             Box::pin(commands::credentials::run(&access, options, output))
         }
+        Verb::Replay(options) => Box::pin(commands::replay::run(&access, options, output)),
+        Verb::Sweep(options) => Box::pin(commands::sweep::run(&access, options, output)),
         Verb::Exec(options) => Box::pin(commands::exec::run(&access, options)),
     };
     verb.await

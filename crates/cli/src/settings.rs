@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use startup::config::{ConfigError, Reader};
 use startup::environment::{
-    CONNECT_BUDGET_SECONDS, DB_CA_BUNDLE, DB_HOST, DB_NAME, DB_PORT, Environment, PROJECT_NAME,
-    TURNKEEP_SECRET,
+    CONNECT_BUDGET_SECONDS, CONVERSATIONS_BUCKET, DB_CA_BUNDLE, DB_HOST, DB_NAME, DB_PORT,
+    Environment, OWNERSHIP, PROJECT_NAME, TURNKEEP_SECRET,
 };
 use startup::https::HttpsRoots;
+use store::Ownership;
 
 use crate::args::Options;
 
@@ -31,6 +32,10 @@ pub(crate) struct Settings {
     pub(crate) ca_bundle: Option<PathBuf>,
     /// Roots of trust for HTTPS to AWS.
     pub(crate) https_roots: HttpsRoots,
+    /// Bucket of the archive.
+    pub(crate) bucket: Option<String>,
+    /// What happens to an event of another user.
+    pub(crate) ownership: Ownership,
     /// What one connect may take where no `--timeout` is given.
     pub(crate) connect_budget: Duration,
     /// `--timeout`.
@@ -61,6 +66,15 @@ impl Settings {
                 .clone()
                 .or_else(|| reader.optional(&DB_CA_BUNDLE).map(PathBuf::from)),
             https_roots: HttpsRoots::of_command(&mut reader),
+            bucket: reader.optional(&CONVERSATIONS_BUCKET),
+            ownership: reader.choice(
+                &OWNERSHIP,
+                &[
+                    ("enforce", Ownership::Enforce),
+                    ("record", Ownership::Record),
+                ],
+                Ownership::Enforce,
+            ),
             connect_budget: reader
                 .with(&CONNECT_BUDGET_SECONDS, |text| {
                     text.parse()
