@@ -1,6 +1,8 @@
 //! `conversation-capture` behind every source: what it brings is kept once, what fails comes again, and by HTTP nobody
 //! speaks for another.
 
+use std::io::Write as _;
+
 use aws_sdk_s3::primitives::ByteStream;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -361,4 +363,57 @@ async fn an_object_is_read_where_it_may_be_and_if_it_is_the_one_that_is_meant() 
         "{body}"
     );
     assert_eq!(system.messages().await, 1);
+}
+
+/// Bedrock writes lines into an object in gzip, and a body of more than 100 KB into one of its own.
+#[tokio::test]
+async fn a_log_of_bedrock_is_read_with_the_bodies_beside_it() {
+    let system = System::start("bedrockbodies").await;
+    system.announce("Capture.ClaimRefused");
+    let logs = system.stack.bucket("logs").await.unwrap();
+    system.define_capture(&[("CLAIM_CHECK_BUCKETS", &logs)]);
+    let client = aws_sdk_s3::Client::new(&system.stack.sdk_config());
+    let put = async |key: &str, body: Vec<u8>| {
+        let put = client.put_object().bucket(&logs).key(key);
+        put.body(ByteStream::from(body)).send().await.unwrap();
+    };
+    let words = said("words ").repeat(20_000);
+    let asked = json!({"messages": [{"role": "user", "content": [{"text": words}]}]});
+    put("data/q1_input.json.gz", gzip(asked.to_string().as_bytes())).await;
+    let answered = json!({"output": {"message": {"role": "assistant", "content": [{"text": said("an answer")}]}}, "stopReason": "end_turn"});
+    put(
+        "data/q1_output.json.gz",
+        gzip(answered.to_string().as_bytes()),
+    )
+    .await;
+    let line = |id: &str, bucket: &str| {
+        json!({
+            "schemaType": "ModelInvocationLog", "schemaVersion": "1.0", "timestamp": "2026-11-23T10:00:00Z", "requestId": id,
+            "operation": "Converse", "modelId": "m", "requestMetadata": {"conversation_id": "c", "team": said("team")},
+            "input": {"inputContentType": "application/json", "inputBodyS3Path": format!("s3://{bucket}/data/q1_input.json.gz"), "inputTokenCount": 30_000},
+            "output": {"outputBodyS3Path": format!("s3://{bucket}/data/q1_output.json.gz"), "outputTokenCount": 2},
+        })
+    };
+    let lines = format!("{}\n{}\n", line("q1", &logs), line("q2", "elsewhere"));
+    put("lines.json.gz", gzip(lines.as_bytes())).await;
+    let notification = json!({"Records": [{
+        "eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "eventTime": "2026-11-23T10:00:00.000Z", "userIdentity": {"principalId": said("bedrock")},
+        "s3": {"bucket": {"name": logs}, "object": {"key": "lines.json.gz", "sequencer": "1"}},
+    }]});
+    let (code, message) = system.refused(CAPTURE, &notification).await;
+    assert_eq!(code, "Capture.ClaimRefused", "{message}");
+    assert_eq!(system.messages().await, 2, "of the line in a known bucket");
+    let whole =
+        "SELECT count(*) FROM messages WHERE conversation_id = 'c' AND length(content) = $1";
+    let length = i32::try_from(words.chars().count()).unwrap();
+    assert_eq!(system.number(whole, &[&length]).await, 1);
+
+    let direct = system.capture(&line("q1", &logs)).await;
+    assert_eq!(direct["status"], "duplicate", "{direct}");
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(bytes).unwrap();
+    packed.finish().unwrap()
 }

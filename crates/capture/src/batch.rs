@@ -96,13 +96,17 @@ impl Batch {
 
     /// The objects that are to be read before anything else is done, each with the position of its item.
     pub(crate) fn to_fetch(&self) -> Vec<(usize, Claim)> {
-        let claims = self.items.iter().enumerate();
-        claims
-            .filter_map(|(position, item)| Some((position, item.claim()?.clone())))
+        let items = self.items.iter().enumerate();
+        items
+            .flat_map(|(position, item)| {
+                let claims = item.claims().iter();
+                claims.map(move |claim| (position, claim.clone()))
+            })
             .collect()
     }
 
-    /// Puts what was read of objects in the place of the items that named them; both are in the order of the items.
+    /// Puts what was read of objects in the place of the items that named them; both are in the order of the items. Some of it
+    /// may name objects in turn.
     pub(crate) fn fetched(
         &mut self,
         objects: Vec<(usize, Result<Vec<u8>, CaptureError>)>,
@@ -110,16 +114,20 @@ impl Batch {
     ) {
         let mut objects = objects.into_iter().peekable();
         for (position, item) in std::mem::take(&mut self.items).into_iter().enumerate() {
-            let object = objects.next_if(|(of, _)| *of == position);
-            match (item.into_claimed(), object) {
-                (Ok(claimed), Some((_, object))) => {
-                    intake::fetched(claimed, object, intake, &mut self.items);
-                }
-                (Ok((arrived, repaired, _)), None) => {
+            let is_its_own = |(of, _): &(usize, _)| *of == position;
+            let own = std::iter::from_fn(|| objects.next_if(is_its_own));
+            let own: Vec<_> = own.map(|(_, object)| object).collect();
+            match item.into_claimed() {
+                Ok(claimed) if own.is_empty() => {
+                    let (arrived, repaired, _) = claimed;
                     let unfinished = CaptureError::Unfinished;
                     self.items.push(Item::failed(arrived, repaired, unfinished));
                 }
-                (Err(item), _) => self.items.push(*item),
+                Ok(claimed) => {
+                    let own = own.into_iter().collect();
+                    intake::fetched(claimed, own, intake, &mut self.items);
+                }
+                Err(item) => self.items.push(*item),
             }
         }
         self.hold_groups_back();

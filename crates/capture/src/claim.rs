@@ -1,4 +1,5 @@
-//! Claim checks: events that say where in S3 their body lies, and objects that hold events.
+//! Claim checks: events that say where in S3 their body lies, or that of a request or response in them, and objects that
+//! hold events.
 //!
 //! Only buckets that an operator has named are read, or an event could have this function read what its sender may not. What
 //! an event itself says of its conversation, its user and its time counts; the object adds what it leaves out.
@@ -6,7 +7,7 @@
 use archive::{ArchiveError, Location};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use conversation::{Caller, Raw, layout};
+use conversation::{Caller, Raw, Sanitized, layout, sanitize};
 use sha2::{Digest as _, Sha256};
 
 use crate::source::s3::Upload;
@@ -57,12 +58,127 @@ pub(crate) struct Claim {
     bytes: Option<u64>,
 }
 
-/// The claim of an event; `None` for an event that has its body with it.
-pub(crate) fn of_event(event: &Raw<'_>) -> Option<Result<Claim, ClaimError>> {
-    let reference = event.get(BODY_REF)?;
-    // `null` is the same as absent; anything else is for the adapters to judge.
-    reference.entries()?;
-    Some(read(reference).ok_or(ClaimError::Reference))
+/// What an event leaves to objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outside {
+    /// All of it.
+    Event(Claim),
+    /// What was sent, or answered, or both: one claim for each.
+    Bodies(Vec<(Body, Claim)>),
+}
+
+/// A place in a line of Bedrock's model invocation log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Body {
+    side: &'static str,
+    field: &'static str,
+    /// Where its address stands, which Bedrock writes for bodies of more than 100 KB (Amazon Bedrock User Guide, "Model
+    /// invocation logging").
+    address: &'static str,
+}
+
+const BODIES: [Body; 2] = [
+    Body {
+        side: "input",
+        field: "inputBodyJson",
+        address: "inputBodyS3Path",
+    },
+    Body {
+        side: "output",
+        field: "outputBodyJson",
+        address: "outputBodyS3Path",
+    },
+];
+
+/// The claims of an event; `None` for an event that has its body with it.
+pub(crate) fn of_event(event: &Raw<'_>) -> Option<Result<Outside, ClaimError>> {
+    match event.get(BODY_REF) {
+        // `null` is the same as absent; anything else is for the adapters to judge.
+        Some(reference) if reference.entries().is_some() => {
+            let claim = read(reference).ok_or(ClaimError::Reference);
+            Some(claim.map(Outside::Event))
+        }
+        _ => {
+            let bodies: Vec<_> = BODIES
+                .into_iter()
+                .filter_map(|body| Some((body, body.claim(event)?)))
+                .collect();
+            (!bodies.is_empty()).then_some(Ok(Outside::Bodies(bodies)))
+        }
+    }
+}
+
+impl Body {
+    fn claim(self, event: &Raw<'_>) -> Option<Claim> {
+        if event.get("schemaType")?.string()? != "ModelInvocationLog" {
+            return None;
+        }
+        let side = event.get(self.side)?;
+        if is_said(side, self.field) {
+            return None;
+        }
+        // What is no such address is for the adapter to judge.
+        let address = side.get(self.address)?.string()?;
+        let (bucket, key) = address.strip_prefix("s3://")?.split_once('/')?;
+        Some(Claim::of_location(Location {
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            version_id: None,
+        }))
+    }
+}
+
+/// The event with these bodies in it, and what had to be repaired in them. Bytes that are no JSON are a part of their own, as
+/// an image that a model has made.
+pub(crate) fn embodied(referring: &str, bodies: Vec<(Body, Vec<u8>)>) -> (String, Sanitized) {
+    let mut repaired = Sanitized::default();
+    let mut texts = Vec::with_capacity(bodies.len());
+    for (body, bytes) in bodies {
+        let clean = sanitize::clean(&bytes);
+        let text = if Raw::read(clean.text()).is_ok() {
+            repaired = repaired.and(clean.sanitized());
+            clean.text().to_owned()
+        } else {
+            let content = BASE64.encode(&bytes);
+            format!(r#"[{{"type":"blob","content":"{content}"}}]"#)
+        };
+        texts.push((body, text));
+    }
+    let event = texts
+        .iter()
+        .fold(referring.to_owned(), |event, (body, text)| {
+            body.put(&event, text).unwrap_or(event)
+        });
+    (event, repaired)
+}
+
+impl Body {
+    /// The event with this text in this place; `None` if it has no such place.
+    fn put(self, event: &str, text: &str) -> Option<String> {
+        let event = Raw::read(event).ok()?;
+        let side = with(event.get(self.side)?, self.field, text)?;
+        with(&event, self.side, &side)
+    }
+}
+
+/// An object with this field, whatever it said there before.
+fn with(object: &Raw<'_>, name: &str, value: &str) -> Option<String> {
+    let others = object.entries()?.iter();
+    let others = others.filter(|(key, _)| key != name);
+    let others = others.map(|(key, value)| (key.as_ref(), value.text()));
+    Some(written(others.chain([(name, value)])))
+}
+
+/// An object of fields whose values are JSON.
+fn written<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let fields: Vec<String> = fields
+        .filter_map(|(key, value)| Some(format!("{}:{value}", serde_json::to_string(key).ok()?)))
+        .collect();
+    format!("{{{}}}", fields.join(","))
+}
+
+fn is_said(object: &Raw<'_>, key: &str) -> bool {
+    object.get(key).is_some_and(|value| value.text() != "null")
 }
 
 fn read(reference: &Raw<'_>) -> Option<Claim> {
@@ -96,12 +212,16 @@ fn sha256(text: &str) -> Option<[u8; 32]> {
 impl Claim {
     /// The object of a notification.
     pub(crate) fn of_upload(upload: &Upload) -> Self {
+        Self::of_location(Location {
+            bucket: upload.bucket.clone(),
+            key: upload.key.clone(),
+            version_id: upload.version_id.clone(),
+        })
+    }
+
+    fn of_location(location: Location) -> Self {
         Self {
-            location: Location {
-                bucket: upload.bucket.clone(),
-                key: upload.key.clone(),
-                version_id: upload.version_id.clone(),
-            },
+            location,
             sha256: None,
             bytes: None,
         }
@@ -152,37 +272,29 @@ pub(crate) fn completed(event: &Raw<'_>, referring: &str, is_one_of_several: boo
         return event.text().to_owned();
     };
     let is_said = |key: &str| {
-        key != BODY_REF
-            && !(is_one_of_several && key == "event_id")
-            && referring
-                .get(key)
-                .is_some_and(|value| value.text() != "null")
+        key != BODY_REF && !(is_one_of_several && key == "event_id") && is_said(referring, key)
     };
     let said = said.iter().filter(|(key, _)| is_said(key));
     let own = own.iter().filter(|(key, _)| !is_said(key));
-    let fields: Vec<String> = said
-        .chain(own)
-        .filter_map(|(key, value)| {
-            Some(format!(
-                "{}:{}",
-                serde_json::to_string(key).ok()?,
-                value.text()
-            ))
-        })
-        .collect();
-    format!("{{{}}}", fields.join(","))
+    written(
+        said.chain(own)
+            .map(|(key, value)| (key.as_ref(), value.text())),
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn claim(event: &str) -> Option<Result<Claim, ClaimError>> {
+    fn claim(event: &str) -> Option<Result<Outside, ClaimError>> {
         of_event(&Raw::read(event).unwrap())
     }
 
     fn found(event: &str) -> Claim {
-        claim(event).expect("a claim").expect("a sound one")
+        match claim(event).expect("a claim").expect("a sound one") {
+            Outside::Event(claim) => claim,
+            Outside::Bodies(_) => panic!("bodies"),
+        }
     }
 
     #[test]
@@ -254,6 +366,35 @@ mod tests {
             at("b", "k").check(&[], None),
             Err(ClaimError::Bucket)
         ));
+    }
+
+    #[test]
+    fn a_line_of_bedrocks_log_names_the_bodies_that_it_leaves_out() {
+        let line = r#"{"schemaType":"ModelInvocationLog","input":{"inputBodyJson":null,"inputBodyS3Path":"s3://b/in.json.gz"},"output":{"outputBodyS3Path":"s3://b/out/x"}}"#;
+        let Some(Ok(Outside::Bodies(bodies))) = claim(line) else {
+            panic!("no bodies")
+        };
+        let keys: Vec<_> = bodies
+            .iter()
+            .map(|(_, claim)| claim.location.key.as_str())
+            .collect();
+        assert_eq!(keys, ["in.json.gz", "out/x"]);
+        let bytes = [br#"{"a":"\u0000"}"#.to_vec(), b"\x89PNG".to_vec()];
+        let bodies = bodies.into_iter().map(|(body, _)| body).zip(bytes);
+        let (event, repaired) = embodied(line, bodies.collect());
+        assert_eq!(
+            event,
+            r#"{"schemaType":"ModelInvocationLog","input":{"inputBodyS3Path":"s3://b/in.json.gz","inputBodyJson":{"a":"\ufffd"}},"output":{"outputBodyS3Path":"s3://b/out/x","outputBodyJson":[{"type":"blob","content":"iVBORw=="}]}}"#
+        );
+        assert_eq!(repaired.total(), 1);
+        assert!(claim(&event).is_none(), "it has its bodies with it");
+        for other in [
+            r#"{"schemaType":"ModelInvocationLog","input":{"inputBodyS3Path":"https://b/k"}}"#,
+            r#"{"schemaType":"ModelInvocationLog","input":{"inputBodyS3Path":7}}"#,
+            r#"{"schemaType":"Other","input":{"inputBodyS3Path":"s3://b/k"}}"#,
+        ] {
+            assert!(claim(other).is_none(), "{other}");
+        }
     }
 
     #[track_caller]

@@ -133,6 +133,7 @@ fn intake(reader: &mut Reader<'_>, bucket: &str) -> Intake {
     });
     Intake {
         claim_check_buckets: claim_check_buckets.unwrap_or_default(),
+        bedrock_conversation_key: reader.optional(&environment::BEDROCK_CONVERSATION_KEY),
         layout: reader
             .with(&environment::S3_LAYOUT, Layout::parse)
             .unwrap_or_default(),

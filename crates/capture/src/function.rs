@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::batch::{Batch, Position};
-use crate::claim::ClaimError;
+use crate::claim::{Claim, ClaimError};
 use crate::config::{Config, Durability, Pooler};
 use crate::error::CaptureError;
 use crate::intake::Intake;
@@ -137,34 +137,41 @@ impl Function {
         }))
     }
 
-    /// Reads the objects that events lie in, one after the other: each is as large as it likes, and the memory is shared.
+    /// Reads the objects that events lie in, one after the other: each is as large as it likes, and the memory is shared. What
+    /// they hold may have its bodies elsewhere, and these have none.
     async fn fetch(&self, batch: &mut Batch, intake: &Intake, deadline: Instant) {
-        let claims = batch.to_fetch();
-        if claims.is_empty() {
-            return;
-        }
         let started = Instant::now();
         let fetch_by = started + deadline.saturating_duration_since(started) / 2;
         let mut room = FETCHED_BYTES;
-        let mut objects = Vec::new();
-        for (position, claim) in claims {
-            let object = if room == 0 {
-                Err(CaptureError::NoRoom)
-            } else {
-                let fetched = self.archive.fetch(&claim.location, unpack::MAX_BYTES);
-                match timeout_at(fetch_by, fetched).await {
-                    Ok(Ok(Some(object))) => claim.open(object).map_err(Into::into),
-                    Ok(Ok(None)) => Err(ClaimError::TooLarge.into()),
-                    Ok(Err(error)) => Err(ClaimError::Fetch(error).into()),
-                    Err(_) => Err(CaptureError::Late {
-                        step: "reading the object with the event",
-                    }),
-                }
-            };
-            room = room.saturating_sub(object.as_ref().map_or(0, Vec::len));
-            objects.push((position, object));
+        loop {
+            let claims = batch.to_fetch();
+            if claims.is_empty() {
+                return;
+            }
+            let mut objects = Vec::with_capacity(claims.len());
+            for (position, claim) in claims {
+                let object = if room == 0 {
+                    Err(CaptureError::NoRoom)
+                } else {
+                    self.object(&claim, fetch_by).await
+                };
+                room = room.saturating_sub(object.as_ref().map_or(0, Vec::len));
+                objects.push((position, object));
+            }
+            batch.fetched(objects, intake);
         }
-        batch.fetched(objects, intake);
+    }
+
+    async fn object(&self, claim: &Claim, deadline: Instant) -> Result<Vec<u8>, CaptureError> {
+        let fetched = self.archive.fetch(&claim.location, unpack::MAX_BYTES);
+        match timeout_at(deadline, fetched).await {
+            Ok(Ok(Some(object))) => claim.open(object).map_err(Into::into),
+            Ok(Ok(None)) => Err(ClaimError::TooLarge.into()),
+            Ok(Err(error)) => Err(ClaimError::Fetch(error).into()),
+            Err(_) => Err(CaptureError::Late {
+                step: "reading the object with the event",
+            }),
+        }
     }
 
     /// Carries every item as far as it goes: archive first, then rows, so that no row names an object that is not there.

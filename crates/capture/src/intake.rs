@@ -10,7 +10,7 @@ use conversation::{
     sanitize,
 };
 
-use crate::claim::{self, Claim, ClaimError};
+use crate::claim::{self, Body, Claim, ClaimError, Outside};
 use crate::error::CaptureError;
 use crate::item::{Arrived, Item};
 use crate::source::envelope::{self, Inner};
@@ -28,15 +28,21 @@ pub struct Intake {
     pub http: Http,
     /// Buckets whose objects may hold events (`CLAIM_CHECK_BUCKETS`).
     pub claim_check_buckets: Vec<String>,
+    /// Key of Bedrock's `requestMetadata` that names the conversation, instead of the usual one.
+    pub bedrock_conversation_key: Option<String>,
 }
 
 impl Intake {
     /// The captures of an event, with ids of the right kind: text that is not stored is hashed with a key.
-    fn captures(
-        &self,
-        document: Document<'_>,
+    fn captures<'a>(
+        &'a self,
+        document: Document<'a>,
         delivery: &Delivery,
     ) -> Result<Vec<Capture>, AdaptError> {
+        let document = match &self.bedrock_conversation_key {
+            Some(key) => document.with_bedrock_conversation_key(key),
+            None => document,
+        };
         match &self.redactor {
             Some(redactor) => adapt::captures_keyed(document, delivery, redactor.key()),
             None => adapt::captures(document, delivery),
@@ -44,11 +50,13 @@ impl Intake {
     }
 }
 
-/// An event that lies in an object.
+/// An event of which some or all lies in objects.
 pub(crate) struct Claimed {
-    /// The object.
-    pub(crate) claim: Claim,
-    /// The event that refers to it; `None` where a notification does.
+    /// The objects: at least one.
+    pub(crate) claims: Vec<Claim>,
+    /// What of the event each of them is; none for all of it, in one object.
+    bodies: Vec<Body>,
+    /// The event that refers to them; `None` where a notification does.
     referring: Option<String>,
     /// Who has sent that, if anybody knows.
     caller: Option<Caller>,
@@ -68,7 +76,7 @@ pub(crate) fn direct(
         delivery: Delivery::direct(Some(request_id)),
         input: payload.into(),
     };
-    let claim = claim_of(document.as_ref().ok(), None, intake);
+    let claim = claim_of(document.as_ref().ok(), &Sender::default(), false, intake);
     if let Some(claim) = claim {
         return claimed(arrived, repaired, claim);
     }
@@ -76,23 +84,32 @@ pub(crate) fn direct(
     Item::read(arrived, repaired, captures, intake)
 }
 
-/// The object that an event says it lies in, if it may be read.
+/// The objects that an event says it lies in, if they may be read.
 fn claim_of(
     document: Option<&Document<'_>>,
-    caller: Option<&Caller>,
+    sender: &Sender<'_>,
+    is_one_of_several: bool,
     intake: &Intake,
 ) -> Option<Result<Claimed, ClaimError>> {
     let event = document?.root();
-    let claim = claim::of_event(event)?;
-    let claimed = |claim: Claim| {
-        claim.check(&intake.claim_check_buckets, caller)?;
+    let outside = claim::of_event(event)?;
+    let claimed = |outside: Outside| {
+        let (bodies, claims) = match outside {
+            Outside::Event(_) if sender.is_object => return Err(ClaimError::Chained),
+            Outside::Event(claim) => (Vec::new(), vec![claim]),
+            Outside::Bodies(bodies) => bodies.into_iter().unzip(),
+        };
+        for claim in &claims {
+            claim.check(&intake.claim_check_buckets, sender.caller)?;
+        }
         Ok(Claimed {
-            claim,
-            referring: Some(event.text().to_owned()),
-            caller: caller.cloned(),
+            claims,
+            bodies,
+            referring: Some(sender.completed(event, is_one_of_several)),
+            caller: sender.caller.cloned(),
         })
     };
-    Some(claim.and_then(claimed))
+    Some(outside.and_then(claimed))
 }
 
 fn claimed(arrived: Arrived, repaired: Sanitized, claimed: Result<Claimed, ClaimError>) -> Item {
@@ -108,30 +125,40 @@ fn uploaded(mut arrived: Arrived, upload: Upload, intake: &Intake) -> Item {
     arrived.delivery = upload.delivery;
     let checked = claim.check(&intake.claim_check_buckets, None);
     let found = checked.map(|()| Claimed {
-        claim,
+        claims: vec![claim],
+        bodies: Vec::new(),
         referring: None,
         caller: None,
     });
     claimed(arrived, Sanitized::default(), found)
 }
 
-/// Reads what an object turned out to hold, and adds it to `items`.
+/// Reads what objects turned out to hold, in the order of their claims, and adds it to `items`.
 pub(crate) fn fetched(
     (mut arrived, repaired, claimed): (Arrived, Sanitized, Claimed),
-    body: Result<Vec<u8>, CaptureError>,
+    objects: Result<Vec<Vec<u8>>, CaptureError>,
     intake: &Intake,
     items: &mut Vec<Item>,
 ) {
-    match body {
-        Ok(body) => arrived.input = body,
+    let objects = match objects {
+        Ok(objects) => objects,
         Err(error) => return items.push(Item::failed(arrived, repaired, error)),
-    }
-    let sender = Sender {
+    };
+    let mut sender = Sender {
         caller: claimed.caller.as_ref(),
         is_object: true,
         referring: claimed.referring.as_deref(),
     };
-    parts(arrived, repaired, &sender, intake, items);
+    if claimed.bodies.is_empty() {
+        arrived.input = objects.concat();
+        return parts(arrived, repaired, &sender, intake, items);
+    }
+    let bodies = claimed.bodies.into_iter().zip(objects).collect();
+    let referring = sender.referring.take().unwrap_or_default();
+    let (event, in_bodies) = claim::embodied(referring, bodies);
+    arrived.input = event.into_bytes();
+    let repaired = repaired.and(in_bodies);
+    items.push(part(arrived, repaired, &sender, false, intake));
 }
 
 /// Reads a record, in which this was `repaired`, whatever envelopes its event came in, and adds what is in it to `items`.
@@ -162,6 +189,7 @@ pub(crate) fn record(record: Record, repaired: Sanitized, intake: &Intake, items
 }
 
 /// What stands behind an input besides the input.
+#[derive(Default)]
 struct Sender<'a> {
     /// Who it is, if anybody knows.
     caller: Option<&'a Caller>,
@@ -169,6 +197,16 @@ struct Sender<'a> {
     is_object: bool,
     /// The event that refers to it.
     referring: Option<&'a str>,
+}
+
+impl Sender<'_> {
+    /// An event of the input, with what the event says that refers to it.
+    fn completed(&self, event: &Raw<'_>, is_one_of_several: bool) -> String {
+        match self.referring {
+            Some(referring) => claim::completed(event, referring, is_one_of_several),
+            None => event.text().to_owned(),
+        }
+    }
 }
 
 /// Reads an input that may hold several events: each of them is an item, and none of them spoils another.
@@ -208,14 +246,9 @@ fn part(
     let clean = sanitize::clean(&arrived.input).out_of(outer);
     let repaired = clean.sanitized();
     let document = Document::read(&clean);
-    if let Some(claim) = claim_of(document.as_ref().ok(), sender.caller, intake) {
+    if let Some(claim) = claim_of(document.as_ref().ok(), sender, is_one_of_several, intake) {
         drop(document);
         drop(clean);
-        let claim = if sender.is_object {
-            Err(ClaimError::Chained)
-        } else {
-            claim
-        };
         return claimed(arrived, repaired, claim);
     }
     let captures = match document {
@@ -250,10 +283,7 @@ fn captures_of(
         let source_name = "a source that forwards them here by hand";
         return Err(SourceError::NotAccepted { source_name }.into());
     }
-    let event = match sender.referring {
-        Some(referring) => claim::completed(event, referring, is_one_of_several),
-        None => event.text().to_owned(),
-    };
+    let event = sender.completed(event, is_one_of_several);
     let event = match sender.caller {
         Some(caller) => signed(caller, &event),
         None => event,
@@ -316,7 +346,7 @@ fn event(arrived: Arrived, outer: Sanitized, intake: &Intake) -> ControlFlow<Ite
     };
     let inner = match opened {
         Ok(None) => {
-            let claim = claim_of(document.as_ref().ok(), None, intake);
+            let claim = claim_of(document.as_ref().ok(), &Sender::default(), false, intake);
             let captures = match claim {
                 None => document.and_then(|event| intake.captures(event, &arrived.delivery)),
                 Some(claim) => {

@@ -218,11 +218,11 @@ impl Item {
         &self.entries
     }
 
-    /// The object that is to be read before anything else is done.
-    pub(crate) fn claim(&self) -> Option<&Claim> {
+    /// The objects that are to be read before anything else is done.
+    pub(crate) fn claims(&self) -> &[Claim] {
         match &self.verdict {
-            Verdict::Claimed(claimed) => Some(&claimed.claim),
-            _ => None,
+            Verdict::Claimed(claimed) => &claimed.claims,
+            _ => &[],
         }
     }
 

@@ -54,6 +54,7 @@ const ADAPTERS: &[Adapter] = &[
 pub struct Document<'a> {
     root: Raw<'a>,
     clean: &'a Clean<'a>,
+    bedrock_conversation_key: &'a str,
 }
 
 impl<'a> Document<'a> {
@@ -65,7 +66,17 @@ impl<'a> Document<'a> {
         Ok(Self {
             root: Raw::read(clean.text())?,
             clean,
+            bedrock_conversation_key: bedrock_log::CONVERSATION_KEY,
         })
+    }
+
+    /// With the conversations of Bedrock's log named by this key of `requestMetadata`, instead of `conversation_id`.
+    #[must_use]
+    pub fn with_bedrock_conversation_key(self, key: &'a str) -> Self {
+        Self {
+            bedrock_conversation_key: key,
+            ..self
+        }
     }
 
     /// A part of it, as an event of its own.
@@ -105,7 +116,11 @@ fn adapted_all(
     delivery: &Delivery,
     key: Option<&IdentityKey>,
 ) -> Result<Vec<Capture>, AdaptError> {
-    let Document { root, clean } = document;
+    let Document {
+        root,
+        clean,
+        bedrock_conversation_key,
+    } = document;
     let one = |event: Raw<'_>, ordinal, path: &str| {
         let sanitized = clean.repaired_in(event.text());
         let place = Place {
@@ -115,7 +130,12 @@ fn adapted_all(
             text: event.text(),
             key,
         };
-        adapted(event, &Arrival { place, sanitized }, path)
+        let arrival = Arrival {
+            place,
+            sanitized,
+            bedrock_conversation_key,
+        };
+        adapted(event, &arrival, path)
     };
     if root.kind() != Kind::Array {
         return one(root, None, "");
@@ -210,6 +230,7 @@ struct Adapter {
 struct Arrival<'a> {
     place: Place<'a>,
     sanitized: Sanitized,
+    bedrock_conversation_key: &'a str,
 }
 
 fn adapted(event: Raw<'_>, arrival: &Arrival<'_>, path: &str) -> Result<Vec<Capture>, AdaptError> {

@@ -109,6 +109,10 @@ variables! {
         aliases: [], read_by: "capture", accepted: "names of buckets with commas between them, not the archive's own",
         default: "none: such events are refused",
     };
+    /// Key of `requestMetadata` under which callers of Bedrock name the conversation.
+    BEDROCK_CONVERSATION_KEY = {
+        aliases: [], read_by: "capture", accepted: "a key of Bedrock's `requestMetadata`", default: "`conversation_id`",
+    };
     /// What holds for an HTTP request that no authorizer has let in: it is refused, or taken at its word as a queue's message is.
     HTTP_AUTHORIZER = {
         aliases: [], read_by: "capture", accepted: "`required` or `none`", default: "`required`",

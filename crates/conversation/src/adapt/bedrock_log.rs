@@ -18,6 +18,9 @@ pub(super) const ADAPTER: Adapter = Adapter {
     adapt,
 };
 
+/// Key of `requestMetadata` under which a caller names the conversation, unless the operator names another.
+pub(super) const CONVERSATION_KEY: &str = "conversation_id";
+
 /// Whose requests and responses are known as bodies.
 const PROVIDERS: [&Provider; 4] = [
     &converse::PROVIDER,
@@ -36,7 +39,7 @@ fn adapt(mut event: Fields<'_>, arrival: &Arrival<'_>) -> Result<Vec<Capture>, A
             .map(|id| bounded_id(&id))
     };
     let mut told = Told {
-        conversation_id: named("conversation_id").or_else(|| request_id.clone()),
+        conversation_id: named(arrival.bedrock_conversation_key).or_else(|| request_id.clone()),
         user_id: named("user_id"),
         event_id: request_id,
         time: event
@@ -104,8 +107,8 @@ fn adapt(mut event: Fields<'_>, arrival: &Arrival<'_>) -> Result<Vec<Capture>, A
     Ok(vec![assemble(event, arrival, Shape::BedrockLog, told)?])
 }
 
-/// What was sent or answered. A large one lies in a bucket: to store the reference in place of what it refers to would
-/// acknowledge a turn that is not kept.
+/// What was sent or answered. A large one lies in a bucket and was read before: to store the reference in place of what it
+/// refers to would acknowledge a turn that is not kept.
 fn body<'a>(
     side: Option<&mut Fields<'a>>,
     key: &str,
@@ -119,7 +122,7 @@ fn body<'a>(
         Some(raw) if body.is_none() && raw.kind() != Kind::Null => Err(side.invalid(
             reference,
             raw,
-            "`null`, with the body in the event itself: this version fetches none from elsewhere",
+            "`s3://BUCKET/KEY` with the body, or the body in the event itself",
         )),
         _ => Ok(body),
     }

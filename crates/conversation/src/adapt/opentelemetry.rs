@@ -75,10 +75,7 @@ fn adapt(event: Fields<'_>, arrival: &Arrival<'_>) -> Result<Vec<Capture>, Adapt
                 record: several.then_some(position),
                 ..arrival.place
             };
-            let arrival = Arrival {
-                place,
-                sanitized: arrival.sanitized,
-            };
+            let arrival = Arrival { place, ..*arrival };
             record(fields, &arrival, shared)
         })
         .collect()

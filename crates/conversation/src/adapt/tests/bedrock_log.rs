@@ -3,6 +3,8 @@
 use insta::assert_snapshot;
 
 use super::{one, refused, said, summary};
+use crate::adapt::{Document, captures};
+use crate::delivery::Delivery;
 use crate::usage::Usage;
 
 fn log(operation: &str, input: &str, output: &str) -> String {
@@ -182,10 +184,29 @@ fn the_log_counts_what_a_body_does_not() {
 }
 
 #[test]
-fn a_body_that_lies_elsewhere_is_refused() {
+fn a_body_that_was_not_fetched_is_refused() {
     refused(
         r#"{"schemaType":"ModelInvocationLog","input":{"inputBodyS3Path":"s3://b/k"}}"#,
-        "invalid `input.inputBodyS3Path`: found a string; accepted: `null`, with the body in the event itself: this version \
-         fetches none from elsewhere",
+        "invalid `input.inputBodyS3Path`: found a string; accepted: `s3://BUCKET/KEY` with the body, or the body in the event itself",
+    );
+}
+
+#[test]
+fn a_conversation_is_named_by_the_key_that_the_operator_says() {
+    let line = r#"{"schemaType":"ModelInvocationLog","requestId":"q","requestMetadata":{"thread":"c-9","conversation_id":"c-1"}}"#;
+    let clean = crate::sanitize::clean(line.as_bytes());
+    let conversation = |document: Document<'_>| {
+        let captures = captures(document, &Delivery::direct(None)).expect("captures");
+        captures[0].conversation_id.clone()
+    };
+    let document = || Document::read(&clean).expect("JSON");
+    assert_eq!(conversation(document()), "c-1");
+    assert_eq!(
+        conversation(document().with_bedrock_conversation_key("thread")),
+        "c-9"
+    );
+    assert_eq!(
+        conversation(document().with_bedrock_conversation_key("chat")),
+        "q"
     );
 }
