@@ -77,7 +77,9 @@ def code_calls(resources: Resources, name: str, operation: str) -> Iterator[tupl
     else:
         secret, master = text(own["TURNKEEP_SECRET"]), text(own.get("BOOTSTRAP_SECRET", ""))
         reads = action in ("secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue")
-        for one in [secret, master] if master and reads else [secret]:
+        # Capture's code reads the key of redaction by the same method as the login.
+        others = [one for one in (master, text(own.get("IDENTITY_KEY_SECRET", ""))) if one and reads]
+        for one in [secret, *others]:
             rotated_by = {"rotated_by": function_arn(function)} if one == secret and rotates(own) else {}
             yield by_role(role, action, one, **rotated_by), True
             yield from _with_key(role, action, _secret_key(resources, one), via=f"secretsmanager.{REGION}.amazonaws.com", secret=one)

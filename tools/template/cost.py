@@ -162,6 +162,7 @@ def counted() -> dict[str, Counts]:
 def page(stacks: dict[str, Counts]) -> str:
     """docs/cost.md."""
     traffic = Traffic()
+    redacted = Counts.of(evaluate(variants()["redacted"])["Resources"])
     years = {name: [total(idle(counts)) + price("key") * counts.keys * year for year in range(3)] for name, counts in stacks.items()}
     head = "| | " + " | ".join(f"`{name}`" for name in SHOWN) + " |\n|---|" + "---|" * len(SHOWN) + "\n"
     return f"""# Cost
@@ -180,6 +181,8 @@ database that wakes up. Free means the tiers that never end, of an account that 
 
 The goals are the first sum: {", ".join(f"{name} at most {goal:.2f}" for name, goal in GOALS.items())}; the check fails above them. Half of it and more is
 the one interface endpoint, which costs as much for one call as for a million.
+
+`Redaction` adds one secret, the key of its hashes: the first line is {price("secret"):.2f} × {redacted.secrets} then, and the sum of `prod` {total(idle(redacted)):.2f}.
 
 | line | how it is made, for `prod` |
 |---|---|

@@ -27,8 +27,8 @@ from registry import is_required
 from rules import RULES
 
 SURVIVORS = Path(__file__).with_name("survivors.json")
-# The stage with everything in it, and the variant with what is only for other accounts and regions.
-BASES = ("prod", "shared")
+# The stage with everything in it, and the variants with what is only for other accounts and regions, and only with redaction.
+BASES = ("prod", "shared", "redacted")
 SEED = 7
 ELSEWHERE = "elsewhere"
 # What is said about a resource to a reader, and what is its name: it decides nothing.
@@ -65,7 +65,7 @@ def mutants() -> Iterator[Mutant]:
         resources = evaluate(variants()[base])["Resources"]
         remember(resources)
         for name in sorted(resources):
-            # Of the second variant only what the first does not have.
+            # Of the other variants only what the first does not have.
             if name not in first:
                 yield Mutant("remove", base, name, _without(resources, name))
             yield from _defects_of(resources, first, base, name)

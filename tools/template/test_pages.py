@@ -42,6 +42,11 @@ class Costs(unittest.TestCase):
     def test_a_copy_of_the_secret_is_one_more(self) -> None:
         self.assertEqual(cost.Counts.of(evaluate(variants()["shared"])["Resources"]).secrets, 3)
 
+    def test_redaction_is_one_secret_more(self) -> None:
+        plain, redacted = cost.Counts.of(prod()), cost.Counts.of(evaluate(variants()["redacted"])["Resources"])
+        self.assertEqual(redacted, plain._replace(secrets=3))
+        self.assertIn("0.40 × 3 then, and the sum of `prod` 18.22", cost.page(cost.counted()))
+
     def test_old_prices_and_dear_stacks_are_found(self) -> None:
         counts = {name: cost.Counts.of(prod()) for name in cost.SHOWN}
         newest = max(datetime.date.fromisoformat(one["checked"]) for one in cost.PRICES.values())

@@ -15,6 +15,7 @@ from policy import (
     ACCOUNT, OF_THE_ACCOUNT, ROOT_OF_ACCOUNT, Call, Policies, by_service, matches, named, speaks_of, take,
     text, verdict,
 )  # fmt: skip
+from rules.secret import identity_secrets
 
 # The detection of drift, as rules/functions.py knows it.
 READS_ALL_CONFIGURATION = "DriftRole"
@@ -347,6 +348,9 @@ def _secret_walls(resources: Resources, own: Call, foreign: dict[str, Value], se
     for name, one in of_type(resources, "AWS::SecretsManager::SecretTargetAttachment"):
         if f"<{name}>" not in with_policy:
             yield f"{text(one['SecretId'])} has no policy"
+    identity = {f"<{name}>" for name in identity_secrets(resources)}
+    for secret in sorted(identity - with_policy):
+        yield f"{secret} has no policy"
     consumers = {consumer for consumer, _ in _consumers(resources)}
     for _, properties in of_type(resources, "AWS::SecretsManager::ResourcePolicy"):
         if properties.get("BlockPublicPolicy") is not True:
@@ -354,6 +358,9 @@ def _secret_walls(resources: Resources, own: Call, foreign: dict[str, Value], se
         secret = text(properties["SecretId"])
         policy = list(statements(properties["ResourcePolicy"], ""))
         read = own.but(action="secretsmanager:GetSecretValue", resource=secret)
+        if secret in identity:
+            yield from _identity_walls(resources, policy, read, foreign, service)
+            continue
         strict = [one for one in policy if one.sid == "OnlyTheFunctionsAndTheOperatorRead"]
         expected = [("deny", read.but(context=foreign)), ("deny", read.but(action="secretsmanager:PutSecretValue", context=foreign)), ("", read.but(context=service))]
         expected += [("", Call(one, read.action, secret, _of_consumer(one))) for one in consumers]
@@ -372,10 +379,28 @@ def _secret_walls(resources: Resources, own: Call, foreign: dict[str, Value], se
                 yield f"{'not denied' if wanted else 'denied'}: {call}"
 
 
+def _identity_walls(resources: Resources, policy: list[Statement], read: Call, foreign: dict[str, Value], service: dict[str, Value]) -> Iterator[str]:
+    """Nobody but the function that names it reads the key of redaction; the account's administrator may do all else with it."""
+    expected = [
+        ("deny", read),
+        ("deny", read.but(context=foreign)),
+        ("deny", read.but(action="secretsmanager:PutSecretValue", context=foreign)),
+        ("", read.but(action="secretsmanager:PutResourcePolicy")),
+        ("", read.but(context=service)),
+    ]
+    for _, function in of_type(resources, "AWS::Lambda::Function"):
+        wanted = "" if text(variables(function).get("IDENTITY_KEY_SECRET", "")) == read.resource else "deny"
+        expected.append((wanted, read.but(context={"aws:PrincipalArn": text(function["Role"])})))
+    for wanted, call in expected:
+        if (verdict(policy, call) == "deny") != (wanted == "deny"):
+            yield f"{'not denied' if wanted else 'denied'}: {call}"
+
+
 def _endpoint_walls(resources: Resources, own: Call, foreign: dict[str, Value]) -> Iterator[str]:
     for service, action, resource in (
         ("secretsmanager", "secretsmanager:GetSecretValue", ELSEWHERE),
         ("secretsmanager", "secretsmanager:DeleteSecret", "<ApplicationSecretAddress>"),
+        ("secretsmanager", "secretsmanager:PutSecretValue", "<IdentitySecret>"),
         ("s3", "s3:PutObject", "<AccessLogBucket.Arn>/x"),
         ("s3", "s3:PutObject", f"arn:aws:s3:::{ELSEWHERE}/conversations/x"),
         ("s3", "s3:DeleteObject", "<ConversationsBucket.Arn>/conversations/x"),

@@ -54,13 +54,15 @@ def samples() -> dict[str, dict[str, list[dict[str, Any]]]]:
 def _said(pairs: tuple[tuple[str, str], ...]) -> dict[str, dict[str, list[dict[str, Any]]]]:
     """The sample events with their words filled in, without those that need a word that is not there."""
     words = dict(pairs)
-    return {
+    said = {
         name: {
             kind: [{"why": case["why"], "event": _filled(case["event"], words)} for case in cases if case.get("needs") in (None, *words)]
             for kind, cases in kinds.items()
         }
         for name, kinds in samples().items()
     }
+    # A rule all of whose events need such a word is for other variants, too.
+    return {name: kinds for name, kinds in said.items() if any(kinds.values())}
 
 
 def _words(resources: Resources) -> dict[str, str]:
@@ -73,6 +75,11 @@ def _words(resources: Resources) -> dict[str, str]:
         if rotates and own.get("BOOTSTRAP_SECRET"):
             words["master"] = text(own["BOOTSTRAP_SECRET"])
         words["secret"] = text(own.get("TURNKEEP_SECRET", ""))
+        if own.get("IDENTITY_KEY_SECRET"):
+            identity = text(own["IDENTITY_KEY_SECRET"])
+            known = resources.get(named(identity), {}).get("Properties", {}).get("Name", "")
+            words["identity_name"] = known or identity.split(":")[-1]
+            words["identity"] = _arn_of_secret(known) if known else identity
     for _, policy in of_type(resources, "AWS::SecretsManager::ResourcePolicy"):
         for statement in statements(policy["ResourcePolicy"], ""):
             if statement.effect == "Allow":
@@ -83,7 +90,7 @@ def _words(resources: Resources) -> dict[str, str]:
     if own_secret:
         words["own_secret"] = words["secret_name"] = text(own_secret["Name"])
         words["<secret>"] = secret
-        words["secret"] = f"arn:aws:secretsmanager:{PSEUDO['AWS::Region']}:{PSEUDO['AWS::AccountId']}:secret:{own_secret['Name']}-AbCdEf"
+        words["secret"] = _arn_of_secret(own_secret["Name"])
     else:
         # A name has no random end; the rule makes do with as much as it knows.
         words["secret_name"] = secret.split(":")[-1]
@@ -91,6 +98,10 @@ def _words(resources: Resources) -> dict[str, str]:
         for name, _ in of_type(resources, kind):
             words[word] = name
     return words
+
+
+def _arn_of_secret(name: str) -> str:
+    return f"arn:aws:secretsmanager:{PSEUDO['AWS::Region']}:{PSEUDO['AWS::AccountId']}:secret:{name}-AbCdEf"
 
 
 def _filled(value: Value, words: dict[str, str]) -> Value:

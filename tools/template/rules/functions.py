@@ -13,6 +13,10 @@ WITHOUT_RESOURCE = {
     "ec2:DescribeSubnets",
     "secretsmanager:GetRandomPassword",
 }
+# By docs/environment.md.
+ACCEPTED = {
+    "REDACTION": r"off|mask|hash|drop|\{.+\}",
+}
 # The drift detection reads the configuration of everything, as whoever asks for it has to.
 READS_ALL_CONFIGURATION = "DriftRole"
 READERS = re.compile(r"^[a-z0-9]+:(Describe|Get|List|View)\w*\*?$")
@@ -40,6 +44,15 @@ def functions_are_closed(resources: Resources) -> Iterator[str]:
         group = function.get("LoggingConfig", {}).get("LogGroup", {})
         if resources.get(group.get("Ref"), {}).get("Type") != "AWS::Logs::LogGroup":
             yield f"{name} makes its own log group, without key or end"
+
+
+def capture_starts_with_its_settings(resources: Resources) -> Iterator[str]:
+    """Each setting of capture that a parameter decides is there, with a value that the function accepts."""
+    for name, function in of_type(resources, "AWS::Lambda::Function"):
+        own = variables(function)
+        for setting, accepted in ACCEPTED.items() if "CONVERSATIONS_BUCKET" in own else ():
+            if not re.fullmatch(accepted, str(own.get(setting, ""))):
+                yield f"{name}: {setting} is {own.get(setting)}"
 
 
 def time_limits_fit(resources: Resources) -> Iterator[str]:
@@ -134,6 +147,7 @@ def resources_are_named(resources: Resources) -> Iterator[str]:
 
 RULES = (
     functions_are_closed,
+    capture_starts_with_its_settings,
     time_limits_fit,
     functions_wait_for_their_policies,
     no_confused_deputy,

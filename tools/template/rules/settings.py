@@ -27,6 +27,7 @@ COMPANIONS = {
     "TrailBucket": ("AuditTrail", "TrailBucketPolicy", "TrailLogs", "TrailPolicy"),
     "AuditTrail": ("TrailBucket",),
     "ApplicationSecret": ("ApplicationSecretAddress", "SecretPolicy"),
+    "IdentitySecret": ("IdentitySecretPolicy", "IdentityKeyTouched"),
     "EndpointSecurityGroup": ("SecretsManagerEndpoint", "S3Endpoint"),
     "Standby": ("Graphs",),
     "DailyBackup": ("BackupVault", "BackupSelection", "Graphs"),
