@@ -72,6 +72,9 @@ def code_calls(resources: Resources, name: str, operation: str) -> Iterator[tupl
         for prefix in sources.prefixes():
             yield by_role(role, action, f"{arn}/{prefix}v1/x"), True
         yield from _with_key(role, action, _bucket_key(resources, bucket), via=f"s3.{REGION}.amazonaws.com", bucket=arn)
+        for claimed in claim_check_buckets(own) if operation == "s3:GetObject" else ():
+            for read in ("s3:GetObject", "s3:GetObjectVersion"):
+                yield by_role(role, read, f"arn:aws:s3:::{claimed}/x"), True
     elif action == "secretsmanager:GetRandomPassword":
         yield by_role(role, action, "*"), True
     else:
@@ -239,6 +242,11 @@ def senders(resources: Resources, topic: str) -> list[str]:
 def function_arn(function: Value) -> str:
     """The ARN of a function, spelled out as policies do, which cannot refer to the function that waits for them."""
     return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{text(function['FunctionName'])}"
+
+
+def claim_check_buckets(own: dict[str, Value]) -> list[str]:
+    """The buckets of others that a function's environment names."""
+    return [one for one in text(own.get("CLAIM_CHECK_BUCKETS", "")).split(",") if one]
 
 
 def rotates(own: dict[str, Value]) -> bool:

@@ -27,7 +27,7 @@ from registry import is_required
 from rules import RULES
 
 SURVIVORS = Path(__file__).with_name("survivors.json")
-# The stage with everything in it, and the variants with what is only for other accounts and regions, and only with redaction.
+# The stage with everything in it, and the variants with what is only for other accounts and regions, and what capture does on demand.
 BASES = ("prod", "shared", "redacted")
 SEED = 7
 ELSEWHERE = "elsewhere"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from access import (
-    ELSEWHERE, OTHER_ACCOUNT, REGION, archive_keys, function_calls, kinds_of_any_variant, lambda_calls, log_calls,
+    ELSEWHERE, OTHER_ACCOUNT, REGION, archive_keys, claim_check_buckets, function_calls, kinds_of_any_variant, lambda_calls, log_calls,
     of_services, reads_of_configuration, rotates, schedule_calls, trusted,
 )  # fmt: skip
 from documents import Value
@@ -397,6 +397,7 @@ def _identity_walls(resources: Resources, policy: list[Statement], read: Call, f
 
 
 def _endpoint_walls(resources: Resources, own: Call, foreign: dict[str, Value]) -> Iterator[str]:
+    claimed = [bucket for _, function in of_type(resources, "AWS::Lambda::Function") for bucket in claim_check_buckets(variables(function))]
     for service, action, resource in (
         ("secretsmanager", "secretsmanager:GetSecretValue", ELSEWHERE),
         ("secretsmanager", "secretsmanager:DeleteSecret", "<ApplicationSecretAddress>"),
@@ -404,6 +405,7 @@ def _endpoint_walls(resources: Resources, own: Call, foreign: dict[str, Value]) 
         ("s3", "s3:PutObject", "<AccessLogBucket.Arn>/x"),
         ("s3", "s3:PutObject", f"arn:aws:s3:::{ELSEWHERE}/conversations/x"),
         ("s3", "s3:DeleteObject", "<ConversationsBucket.Arn>/conversations/x"),
+        *(("s3", action, f"arn:aws:s3:::{bucket}/x") for bucket in claimed for action in ("s3:PutObject", "s3:DeleteObject")),
     ):
         found = Policies.of(resources).of_endpoint(service)
         if found is not None and verdict(found, own.but(action=action, resource=resource)) == "allow":
