@@ -15,6 +15,9 @@ WITHOUT_RESOURCE = {
 }
 # By docs/environment.md.
 ACCEPTED = {
+    "DURABILITY": "rows|s3",
+    "OWNERSHIP": "enforce|record",
+    "S3_LAYOUT": "turn|legacy",
     "REDACTION": r"off|mask|hash|drop|\{.+\}",
 }
 # The drift detection reads the configuration of everything, as whoever asks for it has to.
