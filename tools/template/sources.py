@@ -24,7 +24,7 @@ CLIENTS = {
     "rotation/src/master/instances.rs": ("rds", (r"Instances::new\(self\.aws\)",)),
 }
 # Methods of other types have these names, too, so who is asked decides; any other name is enough.
-COMMON = {"address", "bucket", "create", "find", "get", "list", "put", "rotate"}
+COMMON = {"address", "bucket", "create", "find", "get", "list", "put", "rotate", "version", "versions"}
 # How the SDK writes what IAM and the services write in one word.
 WORDS = {"Db": "DB", "Kms": "KMS"}
 
