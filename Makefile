@@ -181,6 +181,12 @@ bench: tools ## measure what a start, a turn and a batch cost, beside hello and 
 	$(call heading,benchmark)
 	@$(WITH_TOOLS) "$(TARGET)/release/turnkeep-bench" --sizes target/bench/sizes.json --output $(RUN) $(if $(QUICK),--quick) $(BENCH)
 
+.PHONY: bench-memory
+bench-memory: tools ## measure the peak memory of a batch of 6 MB; fails above 48 MiB
+	$(call heading,release build)
+	cargo build $(RELEASE)
+	@$(WITH_TOOLS) "$(TARGET)/release/turnkeep-bench" --memory --output target/bench/memory.json $(if $(QUICK),--quick)
+
 .PHONY: bench-redaction
 bench-redaction: ## measure how many megabytes of text redaction takes in a second; fails below 50
 	cargo build $(RELEASE)

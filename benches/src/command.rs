@@ -32,6 +32,9 @@ struct Arguments {
     /// a tenth of the work
     #[arg(long)]
     quick: bool,
+    /// only the peak memory of a batch of 6 MB, which asks no clock
+    #[arg(long)]
+    memory: bool,
     /// sizes of the functions' zips, as `tools/package/zip.py sizes` tells them
     #[arg(long, value_name = "FILE")]
     sizes: Option<PathBuf>,
@@ -74,7 +77,11 @@ fn measure(arguments: &Arguments) -> Result<bool> {
         .worker_threads(1)
         .enable_all()
         .build()?;
-    let figures = runtime.block_on(run::all(effort, &sizes))?;
+    let figures = if arguments.memory {
+        runtime.block_on(run::memory(effort))?
+    } else {
+        runtime.block_on(run::all(effort, &sizes))?
+    };
     write(&figures, &arguments.output)?;
     let mut text = figures.machine.line() + "\n\n" + &figures.table();
     if let Some(earlier) = &earlier {

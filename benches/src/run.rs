@@ -53,12 +53,7 @@ impl Effort {
 /// # Errors
 /// If a part of the stack does not start, or a measured program does not do its work.
 pub(crate) async fn all(effort: Effort, sizes: &BTreeMap<String, Size>) -> Result<Figures> {
-    progress("starting PostgreSQL, the AWS API and a stub S3");
-    let setting = Setting::start().await?;
-    let mut figures = Figures {
-        machine: machine(setting.stack.server().version, effort.divisor > 1)?,
-        figures: Vec::new(),
-    };
+    let (setting, mut figures) = begin(effort).await?;
     progress("starts");
     start::measure(&setting, effort, &mut figures).await?;
     warm::measure(&setting, effort, &mut figures).await?;
@@ -71,6 +66,26 @@ pub(crate) async fn all(effort: Effort, sizes: &BTreeMap<String, Size>) -> Resul
         figures.add(figure.limited(size.limit.into(), size.goal.into()));
     }
     Ok(figures)
+}
+
+/// Measures only what a large batch needs of memory.
+///
+/// # Errors
+/// As [`all`].
+pub(crate) async fn memory(effort: Effort) -> Result<Figures> {
+    let (setting, mut figures) = begin(effort).await?;
+    warm::large_batch(&setting, effort, &mut figures).await?;
+    Ok(figures)
+}
+
+async fn begin(effort: Effort) -> Result<(Setting, Figures)> {
+    progress("starting PostgreSQL, the AWS API and a stub S3");
+    let setting = Setting::start().await?;
+    let figures = Figures {
+        machine: machine(setting.stack.server().version, effort.divisor > 1)?,
+        figures: Vec::new(),
+    };
+    Ok((setting, figures))
 }
 
 /// Where this program runs.

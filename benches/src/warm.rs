@@ -119,7 +119,11 @@ pub(crate) async fn measure(
 }
 
 /// What the largest payload of Lambda that a queue can fill needs of memory.
-async fn large_batch(setting: &Setting, effort: Effort, figures: &mut Figures) -> Result<()> {
+pub(crate) async fn large_batch(
+    setting: &Setting,
+    effort: Effort,
+    figures: &mut Figures,
+) -> Result<()> {
     progress("warm, batch of 6 MB");
     let home = setting.home("large-batch").await?;
     let mut process = setting.capture(&home).start()?;
