@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use conversation::{Capture, Delivery, Document, Layout, Raw, adapt, layout, sanitize};
+use conversation::{Capture, Delivery, Document, Layout, Part, Raw, adapt, layout, sanitize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -75,8 +75,8 @@ fn check_capture(capture: &Capture) {
     let mut ids = BTreeSet::new();
     for message in &capture.messages {
         assert!(ids.insert(&message.message_id), "two messages with one id");
-        assert!(!message.content.contains('\0'));
-        check_json(&message.parts_database_text());
+        assert!(!message.content().0.contains('\0'));
+        check_json(&Part::database_text(&message.parts));
         check_json(&message.metadata.database_text());
     }
     check_json(&capture.context.database_text());

@@ -120,7 +120,7 @@ mod tests {
             let bytes: usize = capture
                 .messages
                 .iter()
-                .map(|message| message.content.len())
+                .map(|message| message.content().0.len())
                 .sum();
             assert!(
                 (MEGABYTE * 98 / 100..=MEGABYTE).contains(&bytes),

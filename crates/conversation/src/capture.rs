@@ -1,9 +1,11 @@
 //! The canonical event and its parts, as every other crate sees them.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use time::OffsetDateTime;
 
+use crate::content;
 use crate::delivery::Source;
 use crate::identity::{self, Ids};
 use crate::json::Json;
@@ -123,10 +125,6 @@ pub struct Message {
     pub name: Option<String>,
     /// The message itself.
     pub parts: Vec<Part>,
-    /// The words of `parts` as one text, at most [`CONTENT_MAX_BYTES`](crate::CONTENT_MAX_BYTES) bytes.
-    pub content: String,
-    /// Whether `content` was cut; `parts` never is.
-    pub content_truncated: bool,
     /// SHA-256 of the canonical JSON of `parts`.
     pub content_sha256: [u8; 32],
     /// The model that said it; only on output.
@@ -142,9 +140,10 @@ pub struct Message {
 }
 
 impl Message {
-    /// The parts as a JSON array that PostgreSQL's `jsonb` accepts (see [`Json::database_text`]).
-    pub fn parts_database_text(&self) -> String {
-        Part::database_text(&self.parts)
+    /// The words of `parts` as one text, at most [`CONTENT_MAX_BYTES`](crate::CONTENT_MAX_BYTES) bytes, and whether they
+    /// were cut; `parts` never are.
+    pub fn content(&self) -> (Cow<'_, str>, bool) {
+        content::flatten(&self.parts)
     }
 
     /// Its id and its parent's.
@@ -172,7 +171,6 @@ impl fmt::Debug for Message {
             .field("direction", &self.direction)
             .field("role", &self.role)
             .field("parts", &self.parts.len())
-            .field("content_bytes", &self.content.len())
             .finish_non_exhaustive()
     }
 }

@@ -13,15 +13,24 @@ pub const CONTENT_MAX_BYTES: usize = 1024 * 1024;
 /// Words are: the content of `text` and `compaction` parts, the transcript of a `blob`, name and arguments of a tool
 /// call, the response of a tool, and the `content` of a part of unknown type. Reasoning was said to nobody and is left
 /// out; so are media, which are not words.
-pub(crate) fn flatten(parts: &[Part]) -> (String, bool) {
-    let mut content = String::new();
+///
+/// Borrowed from a part that alone has words, as nearly every message's: they are most of what a batch holds.
+pub(crate) fn flatten(parts: &[Part]) -> (Cow<'_, str>, bool) {
+    let mut content = Cow::Borrowed("");
     for words in parts.iter().filter_map(words) {
-        if !content.is_empty() {
+        if content.is_empty() {
+            content = words;
+        } else {
+            let content = content.to_mut();
             content.push('\n');
+            content.push_str(&words);
         }
-        content.push_str(&words);
         if content.len() > CONTENT_MAX_BYTES {
-            content.truncate(content.floor_char_boundary(CONTENT_MAX_BYTES));
+            let end = content.floor_char_boundary(CONTENT_MAX_BYTES);
+            match &mut content {
+                Cow::Borrowed(content) => *content = content.get(..end).unwrap_or_default(),
+                Cow::Owned(content) => content.truncate(end),
+            }
             return (content, true);
         }
     }
@@ -77,7 +86,7 @@ mod tests {
     #[track_caller]
     fn check(parts: &[&str], expected: &str) {
         let parts: Vec<_> = parts.iter().map(|json| part(json)).collect();
-        assert_eq!(flatten(&parts), (expected.to_owned(), false));
+        assert_eq!(flatten(&parts), (Cow::Borrowed(expected), false));
     }
 
     #[test]
@@ -139,10 +148,25 @@ mod tests {
     #[test]
     fn long_content_is_cut_between_characters_and_marked() {
         let long = Part::text("é".repeat(CONTENT_MAX_BYTES));
-        let (content, truncated) = flatten(&[Part::text("x".to_owned()), long]);
+        let parts = [Part::text("x".to_owned()), long];
+        let (content, truncated) = flatten(&parts);
         assert!(truncated);
         assert_eq!(content.len(), CONTENT_MAX_BYTES);
         let fits = Part::text("e".repeat(CONTENT_MAX_BYTES));
-        assert_eq!(flatten(&[fits]), ("e".repeat(CONTENT_MAX_BYTES), false));
+        let fits = [fits];
+        let (content, truncated) = flatten(&fits);
+        assert_eq!((content.len(), truncated), (CONTENT_MAX_BYTES, false));
+        let long = [Part::text("é".repeat(CONTENT_MAX_BYTES))];
+        let (content, truncated) = flatten(&long);
+        assert_eq!((content.len(), truncated), (CONTENT_MAX_BYTES, true));
+    }
+
+    #[test]
+    fn the_words_of_one_part_are_not_copied() {
+        let parts = [
+            part(r#"{"type":"reasoning","content":"hm"}"#),
+            part(r#"{"type":"text","content":"b"}"#),
+        ];
+        assert!(matches!(flatten(&parts), (Cow::Borrowed("b"), false)));
     }
 }

@@ -8,6 +8,8 @@ mod raw;
 
 use std::fmt;
 
+use memchr::memchr;
+
 pub(crate) use raw::Entry;
 pub use raw::Raw;
 
@@ -61,6 +63,19 @@ impl Json {
             Self::Object(entries) => entries.is_empty(),
             Self::Array(items) => items.is_empty(),
             _ => false,
+        }
+    }
+
+    /// Whether a string in it holds U+0000, which PostgreSQL's `jsonb` cannot; keys are strings too.
+    pub fn has_nul(&self) -> bool {
+        let nul = |text: &str| memchr(0, text.as_bytes()).is_some();
+        match self {
+            Self::String(text) | Self::Number(text) => nul(text),
+            Self::Array(items) => items.iter().any(Self::has_nul),
+            Self::Object(entries) => entries
+                .iter()
+                .any(|(key, value)| nul(key) || value.has_nul()),
+            Self::Null | Self::Bool(_) => false,
         }
     }
 

@@ -20,7 +20,6 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_S
 use sha2::{Digest as _, Sha256};
 
 use crate::capture::{Capture, Message, Part};
-use crate::content;
 use crate::identity;
 use crate::json::{Json, MAX_DEPTH};
 use crate::layout;
@@ -85,7 +84,6 @@ impl Apart<'_> {
         }
         if found {
             message.content_sha256 = identity::sha256(message.parts.iter().map(Part::json));
-            (message.content, message.content_truncated) = content::flatten(&message.parts);
         }
     }
 

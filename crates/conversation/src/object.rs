@@ -178,7 +178,8 @@ impl Capture {
                 .iter()
                 .rev()
                 .find(|message| message.direction == direction);
-            Json::from(message.map_or("", |message| message.content.as_str()))
+            let content = message.map(|message| message.content().0.into_owned());
+            Json::String(content.unwrap_or_default())
         };
         let implementations = self.implementations.iter().map(|implementation| {
             let field = |value: &Option<String>| value.as_deref().map_or(Json::Null, Json::from);

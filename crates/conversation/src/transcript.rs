@@ -1,7 +1,6 @@
 //! From what was said to messages: identity, direction, and what belongs to the answer only.
 
 use crate::capture::{Direction, Message, Part};
-use crate::content;
 use crate::identity::{self, Chain, Link};
 use crate::json::Json;
 use crate::usage::Usage;
@@ -59,7 +58,6 @@ pub(crate) fn messages(
             };
             let plain_ids = chain.plain_link(ordinal, &link);
             let (message_id, parent_message_id) = chain.link(ordinal, link);
-            let (content, content_truncated) = content::flatten(&said.parts);
             let is_output = direction == Direction::Output;
             output += usize::from(is_output);
             let is_last_output = is_output && output == outputs;
@@ -78,8 +76,6 @@ pub(crate) fn messages(
                 name: said.name,
                 content_sha256,
                 parts: said.parts,
-                content,
-                content_truncated,
                 model: exchange.model.filter(|_| is_output).map(str::to_owned),
                 provider: exchange.provider.filter(|_| is_output).map(str::to_owned),
                 finish_reason: said

@@ -162,7 +162,7 @@ mod tests {
             panic!("one capture");
         };
         assert_eq!(entry.object.body, body);
-        assert_eq!(entry.capture.messages[0].content, "I am [email]");
+        assert_eq!(entry.capture.messages[0].content().0, "I am [email]");
         let version_id = Some("v-1".to_owned());
         assert_eq!(entry.progress, Progress::Archived { version_id });
         batch.ingested([(AT, Ok(Status::Duplicate))]);

@@ -70,7 +70,7 @@ fn summary(capture: &Capture) -> String {
             .entries()
             .map(|(name, count)| format!("{name}={count}"))
             .collect();
-        let start: String = message.content.chars().take(28).collect();
+        let start: String = message.content().0.chars().take(28).collect();
         writeln!(
             out,
             "{} {} {} {} <- {} finish={} [{}] {start:?}",
@@ -166,7 +166,7 @@ fn unknown_keys_are_kept() {
     assert_snapshot!(capture.messages[0].metadata.to_string(), @r#"{"extra":{"finish_reason":"tool_use","mood":"good"}}"#);
     assert_snapshot!(capture.implementations[0].metadata.to_string(), @r#"{"extra":{"stars":5}}"#);
     assert_eq!(capture.finish_reasons, ["stop"]);
-    assert_eq!(capture.messages[0].content, "hi");
+    assert_eq!(capture.messages[0].content().0, "hi");
 }
 
 #[test]

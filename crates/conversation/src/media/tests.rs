@@ -265,7 +265,7 @@ fn an_archived_capture_names_its_media_and_brings_none() {
     )));
     assert_eq!(capture.media.len(), 1);
     assert!(
-        capture.messages[0].content.len() < 500,
+        capture.messages[0].content().0.len() < 500,
         "media are no words"
     );
     let object = capture.object(Layout::Turn);

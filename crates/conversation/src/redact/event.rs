@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use super::{Pass, Redaction, Redactor};
 use crate::capture::{Capture, Implementation, Message, Part};
-use crate::content;
 use crate::identity;
 use crate::json::Json;
 
@@ -79,7 +78,6 @@ impl Pass<'_> {
         let before = self.redactions.total();
         message.parts = self.parts(std::mem::take(&mut message.parts));
         if self.redactions.total() > before {
-            (message.content, message.content_truncated) = content::flatten(&message.parts);
             message.content_sha256 = identity::sha256(message.parts.iter().map(Part::json));
         }
         self.replace(&mut message.role);

@@ -26,7 +26,7 @@ fn one_text_of_a_user() {
     "#);
     let text = one(r#"{"body":"{\"text\":\"a\\ud83d\",\"user\":7}"}"#);
     assert_eq!(text.shape, Shape::TextInBody);
-    assert_eq!(text.messages[0].content, "a\u{fffd}");
+    assert_eq!(text.messages[0].content().0, "a\u{fffd}");
     assert_eq!(text.sanitized.surrogate, 1);
     assert_eq!(text.metadata.to_string(), r#"{"extra":{"user":7}}"#);
     assert_eq!(bare.shape, Shape::Text);

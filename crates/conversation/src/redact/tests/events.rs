@@ -68,7 +68,9 @@ fn nothing_that_was_written_is_left() {
             .map(|message| {
                 format!(
                     "{:?}{:?}{}",
-                    message.model, message.provider, message.content
+                    message.model,
+                    message.provider,
+                    message.content().0
                 )
             })
             .collect();
