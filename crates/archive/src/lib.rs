@@ -8,6 +8,7 @@ mod listing;
 mod repair;
 mod upload;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -19,6 +20,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
 use conversation::Object;
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
@@ -77,6 +79,15 @@ impl std::fmt::Debug for Stored {
     }
 }
 
+/// The body of an object, which a request shares instead of copying it.
+struct Body(Arc<Object>);
+
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.body
+    }
+}
+
 /// One try: long enough for the largest event of a Lambda (6 MB) on its slowest network share.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// All tries of one call together. The caller's deadline may end it earlier.
@@ -122,7 +133,7 @@ impl Archive {
     ///
     /// Safe to repeat: the key is what makes it so. S3 compares the body with `object.sha256` and keeps that
     /// checksum, which later tells a repeated delivery from another event without reading the body.
-    pub async fn put(&self, object: &Object) -> Result<Put, ArchiveError> {
+    pub async fn put(&self, object: &Arc<Object>) -> Result<Put, ArchiveError> {
         let operation = Operation::new("PutObject", &self.bucket, &object.key);
         let mut waits = CONTENTION_WAITS.into_iter();
         loop {
@@ -184,7 +195,7 @@ impl Archive {
         })
     }
 
-    async fn put_once(&self, object: &Object) -> Result<Option<String>, PutError> {
+    async fn put_once(&self, object: &Arc<Object>) -> Result<Option<String>, PutError> {
         self.client
             .put_object()
             .bucket(&self.bucket)
@@ -193,7 +204,9 @@ impl Archive {
             .checksum_algorithm(ChecksumAlgorithm::Sha256)
             .checksum_sha256(BASE64.encode(object.sha256))
             .content_type(object.content_type)
-            .body(ByteStream::from(object.body.clone()))
+            .body(ByteStream::from(Bytes::from_owner(Body(Arc::clone(
+                object,
+            )))))
             .send()
             .await
             .map(|answer| answer.version_id)

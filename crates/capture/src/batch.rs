@@ -35,31 +35,34 @@ impl Batch {
     /// # Errors
     /// [`SourceError`] if there are no items to speak of.
     pub(crate) fn read(
-        payload: &str,
+        payload: impl AsRef<str> + Into<String>,
         request_id: &str,
         intake: &Intake,
     ) -> Result<Self, SourceError> {
-        let clean = sanitize::clean(payload.as_bytes());
+        let clean = sanitize::clean(payload.as_ref().as_bytes());
         let document = Document::read(&clean);
         let unwrapped = match &document {
             Ok(document) => source::unwrap(document.root(), request_id, &intake.http)?,
             Err(_) => Payload::Direct,
         };
         let mut batch = match unwrapped {
-            Payload::Direct => Self {
-                source: Source::Direct.as_str(),
-                answer: Answer::Event,
-                items: vec![intake::direct(
-                    payload,
-                    clean.sanitized(),
-                    document,
-                    request_id,
-                    intake,
-                )],
-            },
+            Payload::Direct => {
+                let repaired = clean.sanitized();
+                let item = intake::direct(repaired, document, request_id, intake);
+                drop(clean);
+                Self {
+                    source: Source::Direct.as_str(),
+                    answer: Answer::Event,
+                    items: vec![item.that_came_as(payload.into().into_bytes())],
+                }
+            }
             Payload::Records(records) => {
                 let mut items = Vec::with_capacity(records.all.len());
                 let repaired = repaired(&clean, document.as_ref().ok(), records.all.len());
+                // The records hold what is in it, and captures need the memory.
+                drop(document);
+                drop(clean);
+                drop(payload);
                 for (record, repaired) in records.all.into_iter().zip(repaired) {
                     intake::record(record, repaired, intake, &mut items);
                 }
@@ -266,6 +269,30 @@ impl Batch {
             }
         }
     }
+}
+
+/// How many bytes of objects have their rows in one statement. The driver holds a statement twice, and for as long as its
+/// connection lives.
+const STATEMENT_BYTES: usize = 1024 * 1024;
+
+/// Splits captures for the statements that store them, in their order: nearly always into one.
+pub(crate) fn statements<'a, 'b>(
+    captures: &'b [(Position, &'a Entry)],
+) -> Vec<&'b [(Position, &'a Entry)]> {
+    let mut rest = captures;
+    let mut statements = Vec::new();
+    while !rest.is_empty() {
+        let mut bytes = 0_usize;
+        let fits = |(_, entry): &&(Position, &Entry)| {
+            bytes = bytes.saturating_add(entry.bytes);
+            bytes <= STATEMENT_BYTES
+        };
+        let length = rest.iter().take_while(fits).count().max(1);
+        let (statement, others) = rest.split_at(length.min(rest.len()));
+        statements.push(statement);
+        rest = others;
+    }
+    statements
 }
 
 /// What had to be repaired in each of so many records. Of one record nothing is said by its neighbours: what is said of an

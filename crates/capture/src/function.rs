@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use crate::batch::{Batch, Position};
+use crate::batch::{self, Batch};
 use crate::claim::{Claim, ClaimError};
 use crate::config::{Config, Durability, Pooler};
 use crate::error::CaptureError;
@@ -114,7 +114,8 @@ impl Function {
         let LambdaEvent { payload, context } = event;
         let deadline = startup::deadline::of(&context) - ANSWERING;
         let intake = self.intake(deadline).await.inspect_err(report::keyless)?;
-        let mut batch = Batch::read(payload.get(), &context.request_id, &intake)
+        let payload = Box::<str>::from(payload);
+        let mut batch = Batch::read(payload, &context.request_id, &intake)
             .map_err(CaptureError::Source)
             .inspect_err(report::unread)?;
         self.fetch(&mut batch, &intake, deadline).await;
@@ -284,7 +285,7 @@ impl Function {
         self.session.warm_up(connect_by).await
     }
 
-    /// Stores the rows of all archived captures with one statement.
+    /// Stores the rows of all archived captures, with one statement unless they are large: [`batch::statements`].
     async fn ingest(
         &self,
         batch: &mut Batch,
@@ -292,24 +293,27 @@ impl Function {
         deadline: Instant,
     ) {
         let captures = batch.to_ingest();
-        let positions: Vec<Position> = captures.iter().map(|(position, _)| *position).collect();
-        let items: Vec<store::Item<'_>> =
-            captures.iter().map(|(_, entry)| self.row(entry)).collect();
-        let statuses = match connected {
-            Ok(()) => self.statuses(&items, deadline).await,
-            Err(error) => Err(RunError::Session(error)),
-        };
-        let rows: Vec<_> = match statuses {
-            Ok(statuses) => positions
-                .into_iter()
-                .zip(statuses.into_iter().map(Ok))
-                .collect(),
-            Err(error) => {
-                let error = Arc::new(error);
-                let failed = |position| (position, Err(CaptureError::Database(Arc::clone(&error))));
-                positions.into_iter().map(failed).collect()
+        let mut possible = connected.map_err(|error| Arc::new(RunError::Session(error)));
+        let mut rows = Vec::with_capacity(captures.len());
+        for some in batch::statements(&captures) {
+            let positions = some.iter().map(|(position, _)| *position);
+            let stored = match possible {
+                Ok(()) => {
+                    let items: Vec<_> = some.iter().map(|(_, entry)| self.row(entry)).collect();
+                    self.statuses(&items, deadline).await.map_err(Arc::new)
+                }
+                Err(error) => Err(error),
+            };
+            match &stored {
+                Ok(statuses) => rows.extend(positions.zip(statuses.iter().cloned().map(Ok))),
+                Err(error) => {
+                    let failed = || Err(CaptureError::Database(Arc::clone(error)));
+                    rows.extend(positions.map(|position| (position, failed())));
+                }
             }
-        };
+            // What failed once would only use up the time again, and order counts within a group.
+            possible = stored.map(drop);
+        }
         batch.ingested(rows);
     }
 
@@ -321,7 +325,10 @@ impl Function {
         let archived = Archived::new(self.archive.bucket(), &entry.object, version_id);
         store::Item {
             capture: &entry.capture,
-            archived,
+            archived: Archived {
+                bytes: entry.bytes,
+                ..archived
+            },
         }
     }
 

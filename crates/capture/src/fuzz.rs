@@ -22,7 +22,7 @@ pub fn intake(input: &[u8]) {
         claim_check_buckets: vec!["conversation-uploads".to_owned()],
         ..Intake::default()
     };
-    let Ok(mut batch) = Batch::read(&payload, "request", &intake) else {
+    let Ok(mut batch) = Batch::read(&*payload, "request", &intake) else {
         return;
     };
     // Objects hold what the payload holds, since nobody knows better what might be in them.

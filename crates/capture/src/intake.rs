@@ -62,9 +62,9 @@ pub(crate) struct Claimed {
     caller: Option<Caller>,
 }
 
-/// Takes a direct invocation's payload, which has been `repaired`, read and found to be no envelope.
+/// Takes a direct invocation's payload, which has been `repaired`, read and found to be no envelope. The item gets it as its
+/// input later, when nobody reads in it any more.
 pub(crate) fn direct(
-    payload: &str,
     repaired: Sanitized,
     document: Result<Document<'_>, AdaptError>,
     request_id: &str,
@@ -74,7 +74,7 @@ pub(crate) fn direct(
         record_id: None,
         group: None,
         delivery: Delivery::direct(Some(request_id)),
-        input: payload.into(),
+        input: Vec::new(),
     };
     let claim = claim_of(document.as_ref().ok(), &Sender::default(), false, intake);
     if let Some(claim) = claim {

@@ -3,6 +3,7 @@
 //! The way is the same for every source: read, archived, kept. It ends early in one of two ways. An item is *put aside*
 //! when delivering it again would end the same; it *fails* when the source must deliver it again.
 
+mod memory;
 mod redacted;
 
 use std::sync::Arc;
@@ -52,8 +53,10 @@ impl Arrived {
 pub(crate) struct Entry {
     /// What was captured.
     pub(crate) capture: Capture,
-    /// What archives it; shared with the task that puts it.
+    /// What archives it; shared with the task that puts it. Without its body once that lies in the bucket.
     pub(crate) object: Arc<Object>,
+    /// How many bytes its body has.
+    pub(crate) bytes: usize,
     /// What that names and has to lie in the bucket before.
     pub(crate) media: Vec<Arc<Object>>,
     /// Its fingerprint without redaction.
@@ -165,6 +168,12 @@ impl Item {
         }
     }
 
+    /// With this as its input.
+    pub(crate) fn that_came_as(mut self, input: Vec<u8>) -> Self {
+        self.arrived.input = input;
+        self
+    }
+
     /// An item of which no event was made.
     pub(crate) fn failed(arrived: Arrived, repaired: Sanitized, error: CaptureError) -> Self {
         Self {
@@ -267,6 +276,7 @@ impl Item {
                 },
             ) => {
                 entry.progress = Progress::Archived { version_id };
+                entry.let_body_go();
             }
             Ok(Put::AlreadyStored {
                 same_content: false,

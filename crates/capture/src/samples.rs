@@ -255,7 +255,7 @@ fn every_shape_is_known_in_every_source() {
         };
         assert!(!shapes(&direct).is_empty(), "{file}");
         for (source, payload) in sent_by_every_source(event) {
-            let batch = Batch::read(&payload.to_string(), "request", &Intake::default()).unwrap();
+            let batch = Batch::read(payload.to_string(), "request", &Intake::default()).unwrap();
             assert_eq!(shapes(&batch), shapes(&direct), "{file} by {source}");
         }
     }

@@ -41,6 +41,9 @@ impl Batch {
                 }
             }
         }
+        for item in &mut self.items {
+            item.let_media_go();
+        }
         self.hold_groups_back();
     }
 }

@@ -219,7 +219,7 @@ fn what_is_repaired_in_the_outermost_json_is_counted_on_its_own_record() {
             record("m-2", r"\ufffd"),
         )
     };
-    let read = |first: &str| Batch::read(&payload(first), "request", &Intake::default()).unwrap();
+    let read = |first: &str| Batch::read(payload(first), "request", &Intake::default()).unwrap();
     let (broken, sound) = (read(r"cut \ud83d"), read("whole"));
     let repaired = broken.items().iter().map(|item| item.repaired().total());
     assert_eq!(repaired.collect::<Vec<_>>(), [1, 0, 0]);
@@ -243,7 +243,7 @@ fn what_is_repaired_in_one_event_of_a_request_is_not_told_of_the_others() {
                 "authorizer": {"jwt": {"claims": {"sub": "u-1"}}},
             },
         });
-        Batch::read(&request.to_string(), "request", &Intake::default()).unwrap()
+        Batch::read(request.to_string(), "request", &Intake::default()).unwrap()
     };
     let sound = r#"{"event_id":"e","conversation_id":"c","user_input":"sound"}"#;
     let several = request(&format!(r#"[{{"user_input":"cut \ud83d"}},{sound}]"#));
@@ -370,4 +370,38 @@ fn a_refused_event_of_a_list_puts_the_whole_input_aside_and_the_others_are_kept(
         progress,
         [&Progress::Kept { duplicate: false }, &Progress::Refused]
     );
+}
+
+#[test]
+fn rows_of_large_events_go_in_several_statements_in_their_order() {
+    let event = |kilobytes: usize| {
+        serde_json::json!({"conversation_id": "c", "user_input": "q".repeat(kilobytes * 1000)})
+            .to_string()
+    };
+    let bodies = [400, 400, 400, 2000, 1].map(event);
+    let mut batch = messages(&bodies.each_ref().map(|body| ("g", body.as_str())));
+    let objects = batch.to_archive().into_iter();
+    let puts: Vec<_> = objects.map(|(position, _)| (position, STORED())).collect();
+    batch.archived(puts);
+    let captures = batch.to_ingest();
+    let together: Vec<Vec<usize>> = statements(&captures)
+        .into_iter()
+        .map(|some| some.iter().map(|(position, _)| position.item).collect())
+        .collect();
+    assert_eq!(together, [vec![0, 1], vec![2], vec![3], vec![4]]);
+    assert!(statements(&[]).is_empty());
+}
+
+#[test]
+fn a_body_is_let_go_once_it_lies_in_the_bucket() {
+    let mut batch = messages(&[("g", GOOD), ("h", GOOD)]);
+    let bytes = |batch: &Batch, item: usize| {
+        let entry = &batch.items()[item].entries()[0];
+        (entry.bytes, entry.object.body.len())
+    };
+    let (size, _) = bytes(&batch, 0);
+    let positions: Vec<_> = batch.to_archive().into_iter().map(|(of, _)| of).collect();
+    batch.archived([(positions[0], STORED()), (positions[1], Err(LATE))]);
+    assert_eq!(bytes(&batch, 0), (size, 0));
+    assert_eq!(bytes(&batch, 1), (size, size), "it was not put");
 }

@@ -18,8 +18,10 @@ impl Entry {
             Some(redactor) => redactor.capture(capture),
             None => capture,
         };
+        let object = capture.object(intake.layout);
         Self {
-            object: Arc::new(capture.object(intake.layout)),
+            bytes: object.body.len(),
+            object: Arc::new(object),
             capture,
             media: media.map(Arc::new).collect(),
             plain,
@@ -36,6 +38,7 @@ impl Entry {
             return false;
         };
         self.capture = capture;
+        self.bytes = object.body.len();
         self.object = Arc::new(object);
         self.progress = Progress::Archived { version_id };
         true

@@ -163,7 +163,7 @@ mod tests {
                 "authorizer": {"jwt": {"claims": {"sub": "u-1"}}},
             },
         });
-        let mut batch = Batch::read(&request.to_string(), "request", &Intake::default()).unwrap();
+        let mut batch = Batch::read(request.to_string(), "request", &Intake::default()).unwrap();
         carry(&mut batch, |_| STORED(), |at| status(at.item));
         let reply = Reply::to(batch, time::OffsetDateTime::UNIX_EPOCH).unwrap();
         serde_json::to_string_pretty(&reply).unwrap()

@@ -4,6 +4,7 @@
 //! database knows nothing. What was refused lies in quarantine with the key of its object, so that it stays refused.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use archive::{Archive, ArchiveError};
 use conversation::layout::QUARANTINE;
@@ -123,7 +124,8 @@ impl Reason {
             redactions: Redactions::default(),
             refused: &[&object.key],
         };
-        archive.put(&quarantine.object()).await.map(drop)
+        let object = Arc::new(quarantine.object());
+        archive.put(&object).await.map(drop)
     }
 
     /// What is to be done with an object that was refused for this reason, by what the database knows once all others are in
