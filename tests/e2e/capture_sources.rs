@@ -98,7 +98,7 @@ pub fn request(claims: &Value, body: &str) -> Value {
 
 impl System {
     /// Sends a request and reads the response: its status and its body.
-    async fn send(&self, request: &Value) -> (u64, Value) {
+    pub async fn send(&self, request: &Value) -> (u64, Value) {
         let response = self.capture(request).await;
         let body = response["body"].as_str().unwrap();
         (

@@ -7,6 +7,7 @@ use local::{Fault, FaultProxy};
 use serde_json::{Value, json};
 
 use crate::capture::{batch, failures};
+use crate::capture_sources::request;
 use crate::system::{CAPTURE, System};
 
 /// Name of the secret with the key.
@@ -346,6 +347,20 @@ async fn without_a_key_nothing_is_taken_in() {
     let event = history("e-1", 1);
     let (code, message) = system.refused(CAPTURE, &event).await;
     assert_eq!(code, "Capture.KeyUnavailable", "{message}");
+    assert_eq!(system.objects("").await, [""; 0]);
+    // Neither what is no JSON is put aside as it is, nor is what has an unknown shape described.
+    let bodies = [
+        event.to_string(),
+        format!("{{{}", said("cut")),
+        json!({CANARIES[0].0: said("unknown")}).to_string(),
+    ];
+    let reply = system.capture(&batch(&bodies)).await;
+    assert_eq!(failures(&reply), ["m-0", "m-1", "m-2"]);
+    let (status, _) = system
+        .send(&request(&json!({"sub": said("u-1")}), &event.to_string()))
+        .await;
+    assert_eq!(status, 503);
+    assert_nothing_is_left(&system.all_that_is_kept().await);
     assert_eq!(system.objects("").await, [""; 0]);
     let short = canary::PASSWORD.to_owned();
     system.stack.create_secret(KEY, &short.into()).unwrap();

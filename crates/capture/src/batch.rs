@@ -13,6 +13,7 @@ use crate::claim::Claim;
 use crate::error::CaptureError;
 use crate::intake::{self, Intake};
 use crate::item::{Entry, Item, Progress};
+use crate::redaction::KeyError;
 use crate::source::{self, Answer, Payload, SourceError};
 
 /// What one invocation brought, in its order.
@@ -134,6 +135,13 @@ impl Batch {
             }
         }
         self.hold_groups_back();
+    }
+
+    /// Has everything come again that says anything, whatever it was found to be: there is no key to redact it with.
+    pub(crate) fn give_up(&mut self, error: &Arc<KeyError>) {
+        for item in &mut self.items {
+            item.give_up(CaptureError::Key(Arc::clone(error)));
+        }
     }
 
     /// Whether there are captures that are to be archived.

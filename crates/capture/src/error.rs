@@ -91,7 +91,7 @@ pub enum CaptureError {
     Database(#[source] Arc<RunError<StoreError>>),
     /// There is no key to redact with: look at its secret, then send the event again. Nothing was stored.
     #[error("without the key of redaction nothing is taken in")]
-    Key(#[source] KeyError),
+    Key(#[source] Arc<KeyError>),
     /// The invocation's time ran out: send the event again.
     #[error("the invocation's time ran out while {step} was under way")]
     Late {
@@ -179,7 +179,10 @@ impl CaptureError {
                 RunError::Work(error) => Some(error.code()),
                 _ => None,
             },
-            Self::Key(KeyError::Secret { source, .. }) => Some(&source.failure().code),
+            Self::Key(error) => match error.as_ref() {
+                KeyError::Secret { source, .. } => Some(&source.failure().code),
+                KeyError::Short { .. } | KeyError::Late { .. } => None,
+            },
             _ => None,
         }
     }

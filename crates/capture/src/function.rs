@@ -21,7 +21,7 @@ use crate::config::{Config, Durability, Pooler};
 use crate::error::CaptureError;
 use crate::intake::Intake;
 use crate::item::{Entry, Progress};
-use crate::redaction::Keyed;
+use crate::redaction::{KeyError, Keyed};
 use crate::reply::Reply;
 use crate::report::{self, Times};
 use crate::unpack;
@@ -113,27 +113,41 @@ impl Function {
         let started = Instant::now();
         let LambdaEvent { payload, context } = event;
         let deadline = startup::deadline::of(&context) - ANSWERING;
-        let intake = self.intake(deadline).await.inspect_err(report::keyless)?;
         let payload = Box::<str>::from(payload);
-        let mut batch = Batch::read(payload, &context.request_id, &intake)
-            .map_err(CaptureError::Source)
-            .inspect_err(report::unread)?;
-        self.fetch(&mut batch, &intake, deadline).await;
-        let times = self.capture(&mut batch, deadline).await;
+        let request_id = &context.request_id;
+        let read = |intake: &Intake| {
+            Batch::read(payload, request_id, intake)
+                .map_err(CaptureError::Source)
+                .inspect_err(report::unread)
+        };
+        let (batch, times) = match self.intake(deadline).await {
+            Ok(intake) => {
+                let mut batch = read(&intake)?;
+                self.fetch(&mut batch, &intake, deadline).await;
+                let times = self.capture(&mut batch, deadline).await;
+                (batch, times)
+            }
+            // The source is told in its own way. Nothing is put anywhere, for nothing is redacted.
+            Err(error) => {
+                let mut batch = read(&self.config.intake)?;
+                batch.give_up(&error);
+                (batch, Times::default())
+            }
+        };
         let namespace = &self.config.metrics_namespace;
         report::handled(&batch, times, started.elapsed(), namespace);
         Ok(Reply::to(batch, now())?)
     }
 
     /// What is taken in, and how, with the key of redaction if there is any.
-    async fn intake(&self, deadline: Instant) -> Result<Cow<'_, Intake>, CaptureError> {
+    async fn intake(&self, deadline: Instant) -> Result<Cow<'_, Intake>, Arc<KeyError>> {
         let intake = &self.config.intake;
         let Some(redaction) = &self.config.redaction else {
             return Ok(Cow::Borrowed(intake));
         };
         let redactor = self.keyed.redactor(redaction, deadline).await;
         Ok(Cow::Owned(Intake {
-            redactor: Some(redactor.map_err(CaptureError::Key)?),
+            redactor: Some(redactor.map_err(Arc::new)?),
             ..intake.clone()
         }))
     }

@@ -255,6 +255,13 @@ impl Item {
         }
     }
 
+    /// As [`Item::fail`], in the place of an earlier error too, which may quote the event.
+    pub(crate) fn give_up(&mut self, error: CaptureError) {
+        if !matches!(self.verdict, Verdict::Skipped(_)) {
+            self.verdict = Verdict::Failed(error);
+        }
+    }
+
     fn put_aside(&mut self, reason: Reason) {
         if matches!(self.verdict, Verdict::Open) {
             self.verdict = Verdict::ToPutAside(reason);

@@ -13,7 +13,7 @@ use crate::item::{Item, Outcome};
 use crate::tally::Tally;
 
 /// How long the two stores took.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Times {
     pub(crate) archive: Duration,
     pub(crate) database: Duration,
@@ -26,16 +26,6 @@ pub(crate) fn unread(error: &CaptureError) {
         error_code = error.code(),
         error = startup::report::chain(error),
         "payload refused"
-    );
-}
-
-/// Tells that nothing can be taken in.
-pub(crate) fn keyless(error: &CaptureError) {
-    tracing::error!(
-        outcome = "failed",
-        error_code = error.code(),
-        error = startup::report::chain(error),
-        "nothing is taken in"
     );
 }
 
