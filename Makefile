@@ -234,10 +234,11 @@ template-mutations: ## make thousands of defects in the template and count those
 	@$(TEMPLATE_PYTHON) tools/template/mutations.py
 
 .PHONY: docs-template
-docs-template: ## write docs/cost.md and docs/controls.md from the template
+docs-template: ## write docs/cost.md, docs/controls.md and what the tests tell the functions from the template
 	@tools/template/install
 	@$(TEMPLATE_PYTHON) tools/template/cost.py write
 	@$(TEMPLATE_PYTHON) tools/template/controls.py write
+	@$(TEMPLATE_PYTHON) tools/template/functions.py write
 
 # PARAMETERS="AlertEmail=a@b.example ExportPrefix=ial" sets parameters of template.yaml.
 .PHONY: deploy

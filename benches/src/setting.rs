@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use local::secrets_manager::{Hold, Step};
+use local::stack::template::{Deployment, Referred};
 use local::stack::{ACCOUNT, CAPTURE, REGION, ROTATION};
 use local::{Credentials, Database, Stack, StackOptions, StubS3};
 use secrecy::ExposeSecret as _;
@@ -170,9 +171,10 @@ impl Setting {
 
     /// Lets the stack know the function that ends a rotation whose steps were measured.
     pub(crate) fn define_rotation(&self) -> Result<()> {
-        let ca_file = self.template.server.ca_file.to_string_lossy();
-        let function = self.stack.rotation_function();
-        let function = function.variables([("DB_CA_BUNDLE", ca_file.as_ref())]);
+        let referred = Referred::new(&self.template, SECRET);
+        let function = self
+            .stack
+            .function(ROTATION, Deployment::Existing, &referred)?;
         Ok(self.stack.functions().define(function)?)
     }
 

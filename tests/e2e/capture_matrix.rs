@@ -12,7 +12,7 @@ use tokio_postgres::Client;
 
 use crate::capture::{batch, failures, turn};
 use crate::capture_sources::request;
-use crate::system::{CAPTURE, SECRET, System};
+use crate::system::{CAPTURE, System};
 
 /// How long a queue goes on delivering.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -240,8 +240,7 @@ impl Bench {
             .unwrap();
         let database = FaultProxy::start(system.database_address()).await.unwrap();
         let function = system
-            .stack
-            .capture_function(SECRET, &system.bucket)
+            .capture_function()
             .variable("AWS_ENDPOINT_URL_S3", s3.endpoint())
             .variable("DB_PORT", database.port().to_string())
             .variable("CLAIM_CHECK_BUCKETS", BUCKET)

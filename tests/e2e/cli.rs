@@ -404,12 +404,7 @@ async fn create_tables_runs_inside_the_function() {
         .secrets_manager()
         .create(SECRET, &system.database.secret(&credentials))
         .unwrap();
-    system.define_rotation(&[
-        ("BOOTSTRAP_SECRET", &system.master_secret),
-        ("DB_HOST", &system.database.server.host),
-        ("DB_NAME", &system.database.name),
-        ("DB_PORT", &system.database.server.port.to_string()),
-    ]);
+    system.define_rotation(&[("BOOTSTRAP_SECRET", &system.master_secret)]);
     let output = system
         .turnkeep(&["create-tables", "--function", ROTATION])
         .await;

@@ -295,12 +295,7 @@ async fn the_migrate_step_makes_an_empty_database_ready() {
         .secrets_manager()
         .create(SECRET, &secret)
         .unwrap();
-    system.define_rotation(&[
-        ("BOOTSTRAP_SECRET", &system.master_secret),
-        ("DB_HOST", &system.database.server.host),
-        ("DB_NAME", &system.database.name),
-        ("DB_PORT", &system.database.server.port.to_string()),
-    ]);
+    system.define_rotation(&[("BOOTSTRAP_SECRET", &system.master_secret)]);
     for _ in 0..2 {
         let invoked = system
             .invoke(ROTATION, &event("rotation-migrate.json"))

@@ -240,7 +240,7 @@ async fn a_database_that_accepts_and_never_answers_is_named_within_the_invocatio
     let event = system.step("setSecret", &token).await;
     proxy.set(Fault::BlackHole).await;
     // The budget is longer than the invocation: a second is left for the answer.
-    let function = system.stack.rotation_function();
+    let function = system.rotation_function();
     let function = function
         .variable("DB_PORT", proxy.port().to_string())
         .variable("CONNECT_BUDGET_SECONDS", "60")

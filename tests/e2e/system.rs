@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use local::canary;
 use local::lambda::Invoked;
+use local::stack::template::{Deployment, Referred};
 pub use local::stack::{CAPTURE, ROTATION};
-use local::{Credentials, Database, Stack, StackOptions};
+use local::{Credentials, Database, Function, Stack, StackOptions};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use tokio::process::Command;
@@ -22,6 +23,12 @@ use crate::evidence::Evidence;
 pub const SECRET: &str = "ial-aurora-master-secret";
 /// ARN of the rotation function.
 pub const ROTATION_ARN: &str = "arn:aws:lambda:us-east-1:000000000000:function:secret-rotation";
+
+/// What most tests lay over the template's variables; `deployed` does not.
+const LAID_OVER: [(&str, &str); 1] = [
+    // The template's waits for a cluster that has paused. Whoever takes the database away would wait as long each time.
+    ("CONNECT_BUDGET_SECONDS", "8"),
+];
 
 /// A system as `turnkeep create-tables` leaves it.
 pub struct System {
@@ -90,21 +97,46 @@ impl System {
 
     /// Defines `conversation-capture` as the template does, with variables of the test besides.
     pub fn define_capture(&self, variables: &[(&str, &str)]) {
-        let function = self
-            .stack
-            .capture_function(SECRET, &self.bucket)
-            .variables(variables.iter().copied())
-            .concurrency(16);
+        let function = self.capture_function();
+        let function = function.variables(variables.iter().copied());
         self.stack.functions().define(function).unwrap();
     }
 
     /// As [`System::define_capture`], for `secret-rotation`.
     pub fn define_rotation(&self, variables: &[(&str, &str)]) {
-        let function = self
-            .stack
-            .rotation_function()
-            .variables(variables.iter().copied());
+        let function = self.rotation_function();
+        let function = function.variables(variables.iter().copied());
         self.stack.functions().define(function).unwrap();
+    }
+
+    /// `conversation-capture` as the template has it, but for [`LAID_OVER`].
+    pub fn capture_function(&self) -> Function {
+        let function = self.function(CAPTURE, Deployment::Existing);
+        function.variables(LAID_OVER).concurrency(16)
+    }
+
+    /// `secret-rotation` as the template has it for a secret of a single user, what most tests are about, but for
+    /// [`LAID_OVER`].
+    pub fn rotation_function(&self) -> Function {
+        let function = self.function(ROTATION, Deployment::Existing);
+        function.variables(LAID_OVER)
+    }
+
+    /// A function as the template has it, but for what `local::stack::template` lists.
+    pub fn function(&self, name: &str, deployment: Deployment) -> Function {
+        self.stack
+            .function(name, deployment, &self.referred())
+            .unwrap()
+    }
+
+    /// What the template refers to.
+    pub fn referred(&self) -> Referred<'_> {
+        Referred {
+            master_secret: &self.master_secret,
+            bucket: &self.bucket,
+            user: Some(&self.application),
+            ..Referred::new(&self.database, SECRET)
+        }
     }
 
     /// Credentials for the application's role, as a secret made by a template would hold them.

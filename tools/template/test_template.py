@@ -10,6 +10,7 @@ from typing import Any
 
 import account
 import evaluate
+import functions
 from rules import RULES
 
 FIXTURES = json.loads(Path(__file__).with_name("fixtures.json").read_text(encoding="utf-8"))
@@ -114,6 +115,24 @@ class Evaluation(unittest.TestCase):
             evaluate.evaluate({"ExistingClusterHost": "db"})
         with self.assertRaisesRegex(evaluate.TemplateError, "needs ExistingClusterHost"):
             evaluate.evaluate({"ExistingSecretArn": "arn:aws:secretsmanager:x"})
+
+
+class Functions(unittest.TestCase):
+    """The end-to-end tests run the functions with what the template gives them."""
+
+    def test_the_tests_file_is_what_the_template_says(self) -> None:
+        self.assertEqual(functions.main(["check"]), 0)
+
+    def test_no_stage_tells_the_functions_anything_of_its_own(self) -> None:
+        dev, prod = (functions.functions(evaluate.evaluate(evaluate.variants()[stage])["Resources"]) for stage in ("dev", "prod"))
+        self.assertEqual(dev, prod)
+
+    def test_where_a_database_is_is_left_to_the_test(self) -> None:
+        for name, both in functions.document()["functions"].items():
+            for function, settings in both.items():
+                places = [settings["variables"][place] for place in ("DB_HOST", "DB_PORT", "DB_NAME", "TURNKEEP_SECRET")]
+                with self.subTest(deployment=name, function=function):
+                    self.assertTrue(all(place.startswith("<") for place in places), places)
 
 
 class Accounts(unittest.TestCase):

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use aurora::Trust;
 use aurora_session::{SecretsManager, Session};
+use local::stack::template::{Deployment, Referred};
 use local::stack::{ACCOUNT, REGION, ROTATION};
 use local::{Credentials, Database, Stack, StackOptions};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -48,13 +49,13 @@ impl Setting {
     pub(crate) async fn key(&self, strategy: Strategy) -> Result<Key> {
         let server = self.stack.server();
         let role = server.role_of_master("load").await?;
+        let name = format!("{}/database", role.username);
+        let referred = Referred::new(&self.database, &name);
         let function = self
             .stack
-            .rotation_function()
-            .variable("ROTATION_STRATEGY", strategy.as_str())
-            .variable("DB_HOST", &server.host);
+            .function(ROTATION, Deployment::Existing, &referred)?
+            .variable("ROTATION_STRATEGY", strategy.as_str());
         self.stack.functions().define(function)?;
-        let name = format!("{}/database", role.username);
         let text = self.secret(&role)?;
         let config = self.stack.sdk_config();
         Ok(Key {

@@ -1,9 +1,10 @@
 //! The whole of it: PostgreSQL, the AWS API and the functions, started together and stopped together.
 
+pub mod template;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials as AwsCredentials, SharedCredentialsProvider};
@@ -17,6 +18,7 @@ use crate::{
     Checkout, Database, Error, Function, Functions, Gateway, Moto, Postgres, PostgresOptions,
     SecretsManager, Server, background,
 };
+use template::{Deployment, Referred};
 
 /// The AWS account that everything local belongs to.
 pub const ACCOUNT: &str = "000000000000";
@@ -277,22 +279,15 @@ impl Stack {
             })
     }
 
-    /// The capture function as the template configures it, to be changed or defined as it is.
-    pub fn capture_function(&self, secret_id: &str, bucket: &str) -> Function {
-        Function::binary(CAPTURE, self.function_directory.join(CAPTURE))
-            .variable("TURNKEEP_SECRET", secret_id)
-            .variable("CONVERSATIONS_BUCKET", bucket)
-            .variable("DB_CA_BUNDLE", self.server.ca_file.to_string_lossy())
-            .variable("AWS_LAMBDA_LOG_FORMAT", "JSON")
-            .timeout(Duration::from_mins(1))
-    }
-
-    /// The rotation function as the template configures it, to be changed or defined as it is.
-    pub fn rotation_function(&self) -> Function {
-        Function::binary(ROTATION, self.function_directory.join(ROTATION))
-            .variable("DB_CA_BUNDLE", self.server.ca_file.to_string_lossy())
-            .variable("AWS_LAMBDA_LOG_FORMAT", "JSON")
-            .timeout(Duration::from_mins(2))
+    /// `conversation-capture` or `secret-rotation` as the template configures it, to be changed or defined as it is.
+    pub fn function(
+        &self,
+        name: &str,
+        deployment: Deployment,
+        referred: &Referred<'_>,
+    ) -> Result<Function, Error> {
+        let program = self.function_directory.join(name);
+        template::apply(Function::binary(name, program), deployment, referred)
     }
 
     /// Ends rotations and functions, and waits until everything that they have written is in their logs.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use local::FaultProxy;
 use local::secrets_manager::Step;
+use local::stack::template::Deployment;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
@@ -21,17 +22,13 @@ impl System {
         secret
     }
 
-    /// Lets the first rotation set the database up.
+    /// Lets the first rotation set the database up, as in a new stack.
     fn allow_bootstrap(&self, strategy: &str, more: &[(&str, &str)]) {
-        let mut variables = vec![
-            ("ROTATION_STRATEGY", strategy),
-            ("TURNKEEP_SECRET", SECRET),
-            ("BOOTSTRAP_SECRET", &self.master_secret),
-            ("BOOTSTRAP_USER", &self.application),
-            ("DB_HOST", &self.database.server.host),
-        ];
-        variables.extend(more);
-        self.define_rotation(&variables);
+        let function = self
+            .function(ROTATION, Deployment::New)
+            .variable("ROTATION_STRATEGY", strategy)
+            .variables(more.iter().copied());
+        self.stack.functions().define(function).unwrap();
     }
 
     /// Puts a version of a secret with this label; its id.
@@ -78,7 +75,6 @@ async fn without_the_expected_secret_the_first_rotation_makes_nothing() {
     system.define_rotation(&[
         ("ROTATION_STRATEGY", "alternating-users"),
         ("BOOTSTRAP_SECRET", &system.master_secret),
-        ("DB_HOST", &system.database.server.host),
     ]);
     let (token, _hold) = system.rotation_before(Step::SetSecret).await;
     let (kind, _) = system

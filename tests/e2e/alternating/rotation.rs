@@ -10,6 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::capture::turn;
 use crate::system::{PATIENCE, ROTATION, System};
 
+/// Without it, where the master's database is has to be asked.
+const NO_HOST: (&str, &str) = ("DB_HOST", "");
 /// A port on which nobody listens: whoever calls RDS fails.
 const NO_RDS: (&str, &str) = ("AWS_ENDPOINT_URL_RDS", "http://127.0.0.1:9");
 const ALTERNATING: (&str, &str) = ("ROTATION_STRATEGY", "alternating-users");
@@ -67,7 +69,7 @@ impl System {
 async fn two_users_take_turns_and_both_passwords_open_the_database() {
     let system = System::start("turns").await;
     system.name_master(&system.master_secret.clone()).await;
-    system.define_rotation(&[ALTERNATING, ("DB_HOST", system.host()), NO_RDS]);
+    system.define_rotation(&[ALTERNATING, NO_RDS]);
     let (first, clone) = (
         system.application.clone(),
         format!("{}_clone", system.application),
@@ -104,7 +106,7 @@ async fn two_users_take_turns_and_both_passwords_open_the_database() {
 #[tokio::test]
 async fn refusals_have_the_references_words() {
     let system = System::start("two_words").await;
-    system.define_rotation(&[ALTERNATING, NO_RDS]);
+    system.define_rotation(&[ALTERNATING, NO_HOST, NO_RDS]);
     system.announce("NO_MASTER");
     let refused = system.set_is_refused().await;
     assert_eq!(refused, ("KeyError".to_owned(), "'masterarn'".to_owned()));
@@ -112,7 +114,11 @@ async fn refusals_have_the_references_words() {
     let system = System::start("two_hosts").await;
     system.announce("OTHER_HOST");
     let stub = Rds::cluster("elsewhere.cluster-abc.us-east-1.rds.amazonaws.com", "").await;
-    system.define_rotation(&[ALTERNATING, ("AWS_ENDPOINT_URL_RDS", &stub.endpoint)]);
+    system.define_rotation(&[
+        ALTERNATING,
+        NO_HOST,
+        ("AWS_ENDPOINT_URL_RDS", &stub.endpoint),
+    ]);
     let tag = [(
         "aws:rds:primaryDBClusterArn",
         "arn:aws:rds:us-east-1:0:cluster:c",
@@ -131,7 +137,7 @@ async fn refusals_have_the_references_words() {
 
     let system = System::start("two_current").await;
     system.announce("CURRENT_REFUSED");
-    system.define_rotation(&[ALTERNATING, ("DB_HOST", system.host()), NO_RDS]);
+    system.define_rotation(&[ALTERNATING, NO_RDS]);
     system.name_master(&system.master_secret.clone()).await;
     let wrong = format!("{} typed wrongly", canary::PASSWORD);
     system
@@ -153,7 +159,7 @@ async fn refusals_have_the_references_words() {
 async fn x8_a_name_that_would_be_too_long_is_refused_before_anything_is_stored() {
     let system = System::start("long").await;
     system.announce("CLONE_NAME_TOO_LONG");
-    system.define_rotation(&[ALTERNATING, NO_RDS]);
+    system.define_rotation(&[ALTERNATING, NO_HOST, NO_RDS]);
     system.name_master(&system.master_secret.clone()).await;
     system
         .edit_secret(|secret| secret["username"] = json!("ü".repeat(29)))
@@ -176,7 +182,7 @@ async fn x8_a_name_that_would_be_too_long_is_refused_before_anything_is_stored()
 #[tokio::test]
 async fn s20_a_master_in_the_gap_of_its_own_rotation_is_found_by_its_pending_version() {
     let system = System::start("s20").await;
-    system.define_rotation(&[ALTERNATING, ("DB_HOST", system.host()), NO_RDS]);
+    system.define_rotation(&[ALTERNATING, NO_RDS]);
     let master = system.stack.server().master();
     let text = |password: &str| {
         json!({"username": master.username, "password": password})
@@ -209,7 +215,7 @@ async fn s19_a_master_without_the_rights_leaves_everything_as_it_was() {
     let system = System::start("s19").await;
     system.announce("ROLE_PERMISSION_DENIED");
     system.announce_unless("ADMIN_OPTION_MISSING", "ROLE_PERMISSION_DENIED");
-    system.define_rotation(&[ALTERNATING, ("DB_HOST", system.host()), NO_RDS]);
+    system.define_rotation(&[ALTERNATING, NO_RDS]);
     let weak = system.stack.server().login_role("weak", &[]).await.unwrap();
     let arn = system
         .stack
@@ -227,11 +233,10 @@ async fn a_managed_masters_database_is_found_by_its_tag() {
     for (hint, reader) in [("tag", ""), ("reader", "localhost")] {
         let system = System::start(hint).await;
         let stub = Rds::cluster(system.host(), reader).await;
-        let port = system.database.server.port.to_string();
         system.define_rotation(&[
             ALTERNATING,
+            NO_HOST,
             ("AWS_ENDPOINT_URL_RDS", &stub.endpoint),
-            ("DB_PORT", &port),
         ]);
         let arn = "arn:aws:rds:us-east-1:000000000000:cluster:talks";
         let master = system
@@ -262,10 +267,9 @@ async fn a_replica_of_plain_rds_is_one_of_the_masters_database() {
     system
         .edit_secret(|secret| secret["host"] = json!("localhost"))
         .await;
-    let port = system.database.server.port.to_string();
     let define = |stub: &Rds| {
         let rds = ("AWS_ENDPOINT_URL_RDS", stub.endpoint.as_str());
-        system.define_rotation(&[ALTERNATING, rds, ("DB_PORT", &port)]);
+        system.define_rotation(&[ALTERNATING, NO_HOST, rds]);
     };
     let stub = Rds::instance(system.host(), "others").await;
     define(&stub);
@@ -286,7 +290,7 @@ async fn a_replica_of_plain_rds_is_one_of_the_masters_database() {
 async fn without_rds_and_without_a_configured_host_the_reason_is_named() {
     let system = System::start("no_rds").await;
     system.announce("DispatchFailure");
-    system.define_rotation(&[ALTERNATING, NO_RDS]);
+    system.define_rotation(&[ALTERNATING, NO_HOST, NO_RDS]);
     let tag = [(
         "aws:rds:primaryDBClusterArn",
         "arn:aws:rds:us-east-1:0:cluster:c",
@@ -299,7 +303,7 @@ async fn without_rds_and_without_a_configured_host_the_reason_is_named() {
 
     let system = System::start("no_tag").await;
     system.announce("HOST_UNKNOWN");
-    system.define_rotation(&[ALTERNATING, NO_RDS]);
+    system.define_rotation(&[ALTERNATING, NO_HOST, NO_RDS]);
     system.name_master(&system.master_secret.clone()).await;
     let (_, message) = system.set_is_refused().await;
     assert!(message.contains("set `DB_HOST`"), "{message}");

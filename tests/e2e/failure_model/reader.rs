@@ -108,7 +108,7 @@ async fn t2_a_reader_that_stays_behind_keeps_the_label_where_it_is() {
     system.announce("READER_BEHIND");
     system.announce("PENDING_REFUSED");
     let reader = Reader::start(&system).await;
-    let function = system.stack.rotation_function();
+    let function = system.rotation_function();
     let function = function.timeout(Duration::from_secs(8));
     let variables = reader.variables();
     let function = function.variables(

@@ -128,10 +128,7 @@ async fn s5_a_late_call_of_the_master_does_not_overwrite_a_newer_password() {
     let system = System::start("s5master").await;
     system.announce("VERSION_WITHOUT_STAGE");
     system.name_master(&system.master_secret.clone()).await;
-    system.define_rotation(&[
-        ("ROTATION_STRATEGY", "alternating-users"),
-        ("DB_HOST", &system.database.server.host),
-    ]);
+    system.define_rotation(&[("ROTATION_STRATEGY", "alternating-users")]);
     system.rotate().await;
     system.rotate().await;
     let late = system.begun().await;

@@ -102,7 +102,6 @@ async fn s15_a_role_that_refuses_every_password_is_named_where_its_new_one_is_re
     system.name_master(&system.master_secret.clone()).await;
     system.define_rotation(&[
         ("ROTATION_STRATEGY", "alternating-users"),
-        ("DB_HOST", &system.database.server.host),
         ("FAST_PROMOTION", "true"),
     ]);
     // Behind two rotations there are both users, and the clone's turn comes again.

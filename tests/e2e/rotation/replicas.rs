@@ -52,7 +52,7 @@ async fn f6_the_label_moves_when_the_replicas_are_in_sync() {
 async fn f6_before_the_change_replicas_that_stay_behind_stop_the_step() {
     let system = System::start("f6_set").await;
     system.announce("REPLICAS_BEHIND");
-    let short = system.stack.rotation_function();
+    let short = system.rotation_function();
     let functions = system.stack.functions();
     functions
         .define(short.timeout(Duration::from_secs(10)))

@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Parts, progress};
 use crate::leftovers::{sweep_checkout, write_whole};
 use crate::process::{CommandLine, Identity};
+use crate::stack::template::{Deployment, Referred};
 use crate::stack::{ACCOUNT, CAPTURE, REGION, ROTATION};
 use crate::{Checkout, Database, Error, Stack};
 
@@ -129,12 +130,15 @@ async fn set_up(checkout: &Checkout, stack: &Stack) -> Result<State, Error> {
             stack.gateway().address().port()
         ),
     );
-    stack
-        .functions()
-        .define(stack.capture_function(SECRET, BUCKET))?;
+    let referred = Referred {
+        bucket: BUCKET,
+        ..Referred::new(&database, SECRET)
+    };
+    let capture = stack.function(CAPTURE, Deployment::Existing, &referred)?;
+    stack.functions().define(capture)?;
+    // The step `migrate` may make roles here, too.
     let rotation = stack
-        .rotation_function()
-        .variables(location(&database))
+        .function(ROTATION, Deployment::Existing, &referred)?
         .variable("BOOTSTRAP_SECRET", &master_secret);
     stack.functions().define(rotation)?;
     prepare(stack, &variables, &database, &master_secret).await?;

@@ -18,6 +18,7 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use crate::secrets_manager::Step;
+use crate::stack::template::{Deployment, Referred};
 use crate::stack::{ACCOUNT, CAPTURE, REGION, ROTATION};
 use crate::{Checkout, Stack, StackOptions};
 use command::Shell;
@@ -46,10 +47,14 @@ pub async fn run(checkout: &Checkout, options: StackOptions) -> Result<()> {
     let bucket = stack.bucket("demo").await?;
     let database = stack.database("demo").await?;
     let master_secret = stack.master_secret()?;
-    stack
-        .functions()
-        .define(stack.capture_function(SECRET, &bucket))?;
-    stack.functions().define(stack.rotation_function())?;
+    let referred = Referred {
+        bucket: &bucket,
+        ..Referred::new(&database, SECRET)
+    };
+    for name in [CAPTURE, ROTATION] {
+        let function = stack.function(name, Deployment::Existing, &referred)?;
+        stack.functions().define(function)?;
+    }
     println!(
         "PostgreSQL on port {}, AWS API at {}",
         database.server.port,

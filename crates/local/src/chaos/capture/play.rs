@@ -13,6 +13,7 @@ use super::script::{Act, At, Kind, Link, Script, Trouble, What};
 use super::{Broken, Played};
 use crate::lambda::{InvokeError, Invoked};
 use crate::stack::CAPTURE;
+use crate::stack::template::{Deployment, Referred};
 use crate::{Database, Error, FaultProxy, Stack, Stop};
 
 /// Shorter than what AWS gives, so that a lost answer costs little; long enough for a busy machine.
@@ -65,8 +66,12 @@ impl Player {
             s3: FaultProxy::start(stack.gateway().address()).await?,
             link: FaultProxy::start(stack.server().address()).await?,
         };
+        let referred = Referred {
+            bucket: &player.bucket,
+            ..Referred::new(database, secret)
+        };
         let function = stack
-            .capture_function(secret, &player.bucket)
+            .function(CAPTURE, Deployment::Existing, &referred)?
             .named(&player.function)
             .variable("AWS_ENDPOINT_URL_S3", player.s3.endpoint())
             .variable("AWS_LAMBDA_LOG_LEVEL", "ERROR")

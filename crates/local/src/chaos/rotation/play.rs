@@ -14,6 +14,7 @@ use super::{Broken, Played, Strategy};
 use crate::lambda::{InvokeError, Invoked};
 use crate::secrets_manager::Step;
 use crate::stack::ROTATION;
+use crate::stack::template::{Deployment, Referred};
 use crate::{Database, Error, FaultProxy, Function, Stack, Stop};
 
 /// Shorter than what AWS gives, so that a lost answer costs little; long enough for a busy machine.
@@ -76,7 +77,7 @@ impl Player {
         };
         for strategy in Strategy::ALL {
             for fast in [false, true] {
-                stack.functions().define(player.function(strategy, fast))?;
+                stack.functions().define(player.function(strategy, fast)?)?;
             }
         }
         Ok(player)
@@ -132,26 +133,28 @@ impl Player {
     }
 
     /// The function of this player, as it is by default or with fast promotion.
-    fn function(&self, strategy: Strategy, fast: bool) -> Function {
-        let binary = self.stack.function_directory().join(ROTATION);
-        let ca_file = &self.stack.server().ca_file;
-        let function = Function::binary(&self.name(strategy, fast), binary)
+    fn function(&self, strategy: Strategy, fast: bool) -> Result<Function, Error> {
+        let name = self.name(strategy, fast);
+        let referred = Referred::new(&self.scene.database, &name);
+        let function = self
+            .stack
+            .function(ROTATION, Deployment::Existing, &referred)?
+            .named(&name)
             .variable("AWS_ENDPOINT_URL", self.api.endpoint())
-            .variable("AWS_LAMBDA_LOG_FORMAT", "JSON")
             .variable("AWS_LAMBDA_LOG_LEVEL", "ERROR")
             .variable("CONNECT_BUDGET_SECONDS", CONNECT_BUDGET_SECONDS)
-            .variable("DB_CA_BUNDLE", ca_file.to_string_lossy())
+            .variable("DB_PORT", self.link.port().to_string())
             .variable("FAST_PROMOTION", fast.to_string())
             .variable("ROTATION_STRATEGY", strategy.to_string())
+            // Each run has a secret of its own.
+            .variable("TURNKEEP_SECRET", "")
             .timeout(TIMEOUT);
         let [user, _] = self.scene.users();
-        match strategy {
+        Ok(match strategy {
             Strategy::SingleUser => function,
-            // The master's secret names no host; and it repairs what somebody typed wrongly.
-            Strategy::AlternatingUsers => function
-                .variable("DB_HOST", "127.0.0.1")
-                .variable("BOOTSTRAP_USER", user),
-        }
+            // It repairs what somebody typed wrongly.
+            Strategy::AlternatingUsers => function.variable("BOOTSTRAP_USER", user),
+        })
     }
 
     fn name(&self, strategy: Strategy, fast: bool) -> String {
