@@ -41,6 +41,9 @@ pub const MOTO_VARIABLE: &str = "TURNKEEP_LOCAL_MOTO";
 /// The variable with the folder of the functions' binaries; `turnkeep-local with` sets it.
 pub const FUNCTIONS_VARIABLE: &str = "TURNKEEP_LOCAL_FUNCTIONS";
 
+/// The variable with the file that the functions' calls of the AWS API are added to; `make e2e` sets it.
+pub const CALLS_VARIABLE: &str = "TURNKEEP_LOCAL_CALLS";
+
 /// The variable with the folder of the PostgreSQL programs to use.
 pub const BINARIES_VARIABLE: &str = "PG_BIN";
 
@@ -53,6 +56,7 @@ pub struct StackOptions {
     moto: Option<SocketAddr>,
     function_directory: PathBuf,
     log_directory: Option<PathBuf>,
+    calls_file: Option<PathBuf>,
 }
 
 impl StackOptions {
@@ -65,6 +69,7 @@ impl StackOptions {
             postgres_file: None,
             moto: None,
             log_directory: None,
+            calls_file: None,
         }
     }
 
@@ -95,6 +100,7 @@ impl StackOptions {
         if let Some(folder) = variable(FUNCTIONS_VARIABLE) {
             options.function_directory = folder.into();
         }
+        options.calls_file = variable(CALLS_VARIABLE).map(PathBuf::from);
         options.postgres_file = variable(POSTGRES_VARIABLE).map(PathBuf::from);
         if let Some(address) = variable(MOTO_VARIABLE) {
             let parsed = address.parse().map_err(|_| Error::Setting {
@@ -173,6 +179,7 @@ impl Stack {
             functions.clone(),
             options.function_directory.clone(),
             moto,
+            options.calls_file,
         )
         .await?;
         functions.set_base(aws_variables(&gateway.endpoint()));

@@ -185,6 +185,8 @@ async fn a_function_has_the_environment_that_was_defined() {
     let mut expected = lambda.stack.environment();
     for (name, value) in [
         ("GIVEN", "a value"),
+        // What it signs with is named after its program.
+        ("AWS_ACCESS_KEY_ID", "env"),
         ("_HANDLER", "bootstrap"),
         ("AWS_EXECUTION_ENV", "AWS_Lambda_provided.al2023"),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),

@@ -159,17 +159,27 @@ async fn peek_form(request: Request<Body>) -> (Request<Body>, String) {
     (Request::from_parts(parts, Body::from(bytes)), form)
 }
 
-/// The service in the scope of the signature, as its own documents spell it.
-fn service(headers: &HeaderMap) -> String {
+/// The access key that signed a request.
+pub(super) fn access_key(headers: &HeaderMap) -> String {
+    let key = credential(headers).split('/').next();
+    key.unwrap_or_default().to_owned()
+}
+
+/// Access key and scope of the signature.
+fn credential(headers: &HeaderMap) -> &str {
     let signature = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let scope = signature
+    signature
         .split_once("Credential=")
-        .and_then(|(_, scope)| scope.split(',').next())
-        .unwrap_or_default();
-    match scope.rsplit('/').nth(1).unwrap_or_default() {
+        .and_then(|(_, credential)| credential.split(',').next())
+        .unwrap_or_default()
+}
+
+/// The service in the scope of the signature, as its own documents spell it.
+fn service(headers: &HeaderMap) -> String {
+    match credential(headers).rsplit('/').nth(1).unwrap_or_default() {
         "s3" => "S3".to_owned(),
         "sqs" => "SQS".to_owned(),
         "rds" => "RDS".to_owned(),
@@ -285,6 +295,8 @@ mod tests {
         let signature = "AWS4-HMAC-SHA256 Credential=local/20261123/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
         headers.insert(header::AUTHORIZATION, signature.parse().expect("a header"));
         assert_eq!(service(&headers), "S3");
+        assert_eq!(access_key(&headers), "local");
         assert_eq!(service(&HeaderMap::new()), "unsigned");
+        assert_eq!(access_key(&HeaderMap::new()), "");
     }
 }

@@ -69,8 +69,9 @@ impl Gateway {
         functions: Functions,
         function_directory: PathBuf,
         moto: SocketAddr,
+        calls_file: Option<PathBuf>,
     ) -> Result<Self, Error> {
-        let record = Record::default();
+        let record = Record::new(calls_file);
         let services = Arc::new(Services {
             secrets_manager,
             functions,
@@ -178,6 +179,8 @@ async fn serve(
 
 async fn route(State(services): State<Arc<Services>>, request: Request<Body>) -> Response<Body> {
     let (started, clock) = (now(), Instant::now());
+    let access_key = forward::access_key(request.headers());
+    let folder = folder(request.uri().path());
     let Answer {
         service,
         operation,
@@ -185,6 +188,8 @@ async fn route(State(services): State<Arc<Services>>, request: Request<Body>) ->
         error,
     } = services.answer(request).await;
     services.record.add(Call {
+        access_key,
+        folder: folder.filter(|_| service == "S3"),
         service,
         operation,
         status: response.status().as_u16(),
@@ -276,6 +281,13 @@ impl Services {
     }
 }
 
+/// The first folder of the object's key in a path of S3, behind the bucket.
+fn folder(path: &str) -> Option<String> {
+    let (_, key) = path.trim_start_matches('/').split_once('/')?;
+    let (folder, _) = key.split_once('/')?;
+    Some(format!("{folder}/"))
+}
+
 /// The function's name or ARN in the path of an invocation.
 fn invoked_function(method: &Method, path: &str) -> Option<String> {
     let reference = path
@@ -319,6 +331,14 @@ mod tests {
             reference,
             "{path}"
         );
+    }
+
+    #[test]
+    fn objects_are_known_by_their_first_folder() {
+        let found = folder("/bucket/conversations/v1/t=a/x").expect("a folder");
+        assert_eq!(found, "conversations/");
+        assert_eq!(folder("/bucket/key"), None);
+        assert_eq!(folder("/bucket"), None);
     }
 
     #[test]

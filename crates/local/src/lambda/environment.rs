@@ -152,7 +152,11 @@ fn spawn(
     };
     let mut command = CommandLine::new(path);
     let reserved = function.reserved(&environment.stream, api.address);
-    for (name, value) in pool.base_variables().iter().chain(&function.variables) {
+    for (name, value) in pool.base_variables() {
+        command = command.variable(name, value);
+    }
+    command = command.variable("AWS_ACCESS_KEY_ID", function.access_key());
+    for (name, value) in &function.variables {
         command = command.variable(name, value);
     }
     for (name, value) in reserved {

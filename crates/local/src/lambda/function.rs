@@ -117,6 +117,14 @@ impl Function {
         }
     }
 
+    /// The access key that it signs with: its program's name, so that the gateway's record tells who made a call.
+    pub(crate) fn access_key(&self) -> &str {
+        let program = self.path().and_then(Path::file_name);
+        program
+            .and_then(std::ffi::OsStr::to_str)
+            .unwrap_or(&self.name)
+    }
+
     /// When the program was built: an environment of an older one must not answer for it.
     pub(crate) fn built(&self) -> Option<SystemTime> {
         self.path()?
