@@ -30,6 +30,7 @@ mod capture_workers;
 mod cli;
 mod cli_refusals;
 mod clients;
+mod deployed;
 mod drop_in;
 mod evidence;
 mod failure_model;
