@@ -84,11 +84,21 @@ unit: tools ## the tests that need no server
 	$(if $(TESTS),,cargo test --doc --workspace --locked --quiet)
 	$(WITH_TOOLS) $(NEXTEST) -E 'not binary_id(e2e::e2e)$(AND_TESTS)'
 
+# What the functions call of the AWS API in it is held against calls.json, and that against their roles' policies by
+# `make check-template`.
+CALLS := "$(CURDIR)/target/e2e-calls.txt"
+
 # PostgreSQL and moto are started once, and every test makes its own database, bucket and queue.
 .PHONY: e2e
 e2e: tools pgbouncer node build ## the tests over PostgreSQL, the AWS API on loopback and the release binaries
 	$(call heading,end-to-end tests)
-	$(WITH_TOOLS) $(LOCAL) with -- $(NEXTEST) -E 'binary_id(e2e::e2e)$(AND_TESTS)'
+	@mkdir -p target && rm -f $(CALLS)
+	TURNKEEP_LOCAL_CALLS=$(CALLS) $(WITH_TOOLS) $(LOCAL) with -- $(NEXTEST) -E 'binary_id(e2e::e2e)$(AND_TESTS)'
+	@.turnkeep/tools/bin/python tools/template/calls.py check $(CALLS) $(if $(TESTS),part)
+
+.PHONY: e2e-calls-store
+e2e-calls-store: tools ## accept the functions' calls of the AWS API as the last whole `make e2e` made them
+	@.turnkeep/tools/bin/python tools/template/calls.py store $(CALLS)
 
 # SECONDS= each; TARGET= one of them, and then not the folder that it is elsewhere here. KEEP=1 keeps what was found. A debug
 # build, for its checks of overflow, with the dependencies of the tests.

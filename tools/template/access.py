@@ -1,8 +1,8 @@
 """The calls that the stack's parts make, derived from its graph and the functions' sources, and those that must be refused.
 
 Whoever adds a resource that calls another says here which calls these are; the policies are then held to them in both
-directions, by rules/access.py. What a run of the functions records (`turnkeep-local` names service and operation of each call)
-is `sources.calls()` seen from outside, and may be held against the same policies by `code_calls`.
+directions, by rules/access.py. What the functions call in an end-to-end run is `sources.calls()` seen from outside: calls.py,
+and test_calls.py holds it against the same policies.
 """
 
 from __future__ import annotations
