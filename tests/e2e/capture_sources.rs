@@ -379,10 +379,14 @@ async fn a_log_of_bedrock_is_read_with_the_bodies_beside_it() {
     };
     let words = said("words ").repeat(20_000);
     let asked = json!({"messages": [{"role": "user", "content": [{"text": words}]}]});
-    put("data/q1_input.json.gz", gzip(asked.to_string().as_bytes())).await;
+    put(
+        "exports/data/q1_input.json.gz",
+        gzip(asked.to_string().as_bytes()),
+    )
+    .await;
     let answered = json!({"output": {"message": {"role": "assistant", "content": [{"text": said("an answer")}]}}, "stopReason": "end_turn"});
     put(
-        "data/q1_output.json.gz",
+        "exports/data/q1_output.json.gz",
         gzip(answered.to_string().as_bytes()),
     )
     .await;
@@ -390,15 +394,15 @@ async fn a_log_of_bedrock_is_read_with_the_bodies_beside_it() {
         json!({
             "schemaType": "ModelInvocationLog", "schemaVersion": "1.0", "timestamp": "2026-11-23T10:00:00Z", "requestId": id,
             "operation": "Converse", "modelId": "m", "requestMetadata": {"conversation_id": "c", "team": said("team")},
-            "input": {"inputContentType": "application/json", "inputBodyS3Path": format!("s3://{bucket}/data/q1_input.json.gz"), "inputTokenCount": 30_000},
-            "output": {"outputBodyS3Path": format!("s3://{bucket}/data/q1_output.json.gz"), "outputTokenCount": 2},
+            "input": {"inputContentType": "application/json", "inputBodyS3Path": format!("s3://{bucket}/exports/data/q1_input.json.gz"), "inputTokenCount": 30_000},
+            "output": {"outputBodyS3Path": format!("s3://{bucket}/exports/data/q1_output.json.gz"), "outputTokenCount": 2},
         })
     };
     let lines = format!("{}\n{}\n", line("q1", &logs), line("q2", "elsewhere"));
-    put("lines.json.gz", gzip(lines.as_bytes())).await;
+    put("exports/lines.json.gz", gzip(lines.as_bytes())).await;
     let notification = json!({"Records": [{
         "eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "eventTime": "2026-11-23T10:00:00.000Z", "userIdentity": {"principalId": said("bedrock")},
-        "s3": {"bucket": {"name": logs}, "object": {"key": "lines.json.gz", "sequencer": "1"}},
+        "s3": {"bucket": {"name": logs}, "object": {"key": "exports/lines.json.gz", "sequencer": "1"}},
     }]});
     let (code, message) = system.refused(CAPTURE, &notification).await;
     assert_eq!(code, "Capture.ClaimRefused", "{message}");
