@@ -8,6 +8,7 @@ use crate::{Violation, demand_none};
 /// Each crate and those of ours it may use. ARCHITECTURE.md explains the directions.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("conversation", &[]),
+    ("crc-fast", &[]),
     ("secrets", &[]),
     ("aurora", &[]),
     ("startup", &[]),
