@@ -348,4 +348,25 @@ async fn a_warm_invocation_is_one_statement() {
     let of_s3: Vec<_> = calls.iter().filter(|call| call.service == "S3").collect();
     assert_eq!(of_s3.len(), 39, "one call of S3 for each event: {of_s3:?}");
     assert!(of_s3.iter().all(|call| call.operation == "PutObject"));
+    // Two of half a megabyte do not fit into one statement of a megabyte with a third, and none is lost between two.
+    let large = |number| {
+        let mut event = turn("large", number);
+        event["metadata"] = json!({"filler": "x".repeat(400_000)});
+        event.to_string()
+    };
+    let before = count().await;
+    let reply = system
+        .capture(&batch(&[large(0), large(1), large(2)]))
+        .await;
+    assert_eq!(reply, json!({"batchItemFailures": []}));
+    assert_eq!(count().await - before, 2);
+    let stored = "SELECT count(*) FROM messages WHERE conversation_id = 'large'";
+    let database = system
+        .stack
+        .server()
+        .superuser(&system.database.name)
+        .await
+        .unwrap();
+    let rows: i64 = database.query_one(stored, &[]).await.unwrap().get(0);
+    assert_eq!(rows, 6);
 }
