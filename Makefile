@@ -223,6 +223,11 @@ package: tools ## build the zips for Lambda, ARCH=arm64 or x86_64: docs/packagin
 package-start: tools ## start the packed functions up to their first request for an event
 	@.turnkeep/tools/bin/python tools/package/start.py $(PACKAGES) $(RUNNER)
 
+# As a deployment does it, up to AWS.
+.PHONY: package-sam
+package-sam: tools build ## have SAM build both functions and upload them, to a local S3; ARCH=; takes minutes
+	@$(WITH_TOOLS) $(LOCAL) with -- tools/template/package "$(ARCH)"
+
 .PHONY: package-reproducible
 package-reproducible: tools ## build the zips twice in two folders and compare their bytes; takes minutes
 	@tools/package/reproduce "$(ARCH)"
