@@ -12,10 +12,18 @@ const GROUPS: [&[usize]; 6] = [
     &[4, 6, 4],
 ];
 
+/// What all of them begin with.
+const FIRST_GROUP: usize = 4;
+
 const CARD_LENGTHS: std::ops::RangeInclusive<usize> = 14..=19;
 
 /// The card whose number begins at `at`, where a run of digits begins.
 pub(super) fn card(text: &[u8], at: usize) -> Option<(usize, usize)> {
+    // Most numbers are neither, and are done with before anything else is looked at.
+    let length = some_digits(text, at, CARD_LENGTHS.end() + 1);
+    if length != FIRST_GROUP && !CARD_LENGTHS.contains(&length) {
+        return None;
+    }
     // The digits behind a decimal point are a fraction.
     let is_fraction = before(text, at) == Some(b'.')
         && at
@@ -24,7 +32,6 @@ pub(super) fn card(text: &[u8], at: usize) -> Option<(usize, usize)> {
     if goes_on_from(text, at) || is_fraction {
         return None;
     }
-    let length = some_digits(text, at, CARD_LENGTHS.end() + 1);
     if CARD_LENGTHS.contains(&length) {
         let end = at + length;
         return (is_card(text.get(at..end)?) && !is_word(text.get(end).copied()))
@@ -94,13 +101,17 @@ fn luhn(number: &[u8]) -> bool {
 /// The account whose two check digits begin at `at`, where a run of digits begins.
 pub(super) fn iban(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let start = at.checked_sub(2)?;
-    let country = text.get(start..at)?.to_ascii_uppercase();
+    let country = text.get(start..at)?;
+    // Before nearly all numbers stands something else.
+    if !country.iter().all(u8::is_ascii_alphabetic) {
+        return None;
+    }
     if goes_on_from(text, start) || digits(text.get(..at + 2)?, at) < 2 {
         return None;
     }
     let (_, length) = LENGTHS
         .iter()
-        .find(|(code, _)| *code == country.as_slice())?;
+        .find(|(code, _)| code.eq_ignore_ascii_case(country))?;
     let mut number = Vec::with_capacity(*length);
     let mut end = start;
     while number.len() < *length {
