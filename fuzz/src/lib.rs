@@ -76,7 +76,9 @@ fn check_capture(capture: &Capture) {
     for message in &capture.messages {
         assert!(ids.insert(&message.message_id), "two messages with one id");
         assert!(!message.content().0.contains('\0'));
-        check_json(&Part::database_text(&message.parts));
+        let mut stored = String::new();
+        assert!(Part::write_database_text(&message.parts, &mut stored).is_ok());
+        check_json(&stored);
         check_json(&message.metadata.database_text());
     }
     check_json(&capture.context.database_text());

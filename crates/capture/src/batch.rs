@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use archive::{Put, Stored};
 use conversation::{Clean, Document, Layout, Object, Sanitized, Source, sanitize};
+use serde_json::value::RawValue;
 use store::Status;
 
 use crate::claim::Claim;
@@ -36,11 +37,11 @@ impl Batch {
     /// # Errors
     /// [`SourceError`] if there are no items to speak of.
     pub(crate) fn read(
-        payload: impl AsRef<str> + Into<String>,
+        payload: Box<RawValue>,
         request_id: &str,
         intake: &Intake,
     ) -> Result<Self, SourceError> {
-        let clean = sanitize::clean(payload.as_ref().as_bytes());
+        let clean = sanitize::clean_json(&payload);
         let document = Document::read(&clean);
         let unwrapped = match &document {
             Ok(document) => source::unwrap(document.root(), request_id, &intake.http)?,
@@ -54,7 +55,9 @@ impl Batch {
                 Self {
                     source: Source::Direct.as_str(),
                     answer: Answer::Event,
-                    items: vec![item.that_came_as(payload.into().into_bytes())],
+                    items: vec![
+                        item.that_came_as(Box::<str>::from(payload).into_string().into_bytes()),
+                    ],
                 }
             }
             Payload::Records(records) => {

@@ -113,7 +113,6 @@ impl Function {
         let started = Instant::now();
         let LambdaEvent { payload, context } = event;
         let deadline = startup::deadline::of(&context) - ANSWERING;
-        let payload = Box::<str>::from(payload);
         let request_id = &context.request_id;
         let read = |intake: &Intake| {
             Batch::read(payload, request_id, intake)

@@ -95,7 +95,7 @@ impl Body {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::tests::{STORED, carry};
+    use crate::batch::tests::{STORED, carry, payload};
     use crate::intake::Intake;
     use store::Status;
 
@@ -105,14 +105,14 @@ mod tests {
     const LEGACY: &str =
         r#"{"conversation_id":"c-1","user_id":"u","user_input":"q","assistant_output":"a"}"#;
 
-    fn carried(payload: &str, status: &Status) -> Batch {
-        let mut batch = Batch::read(payload, "request-1", &Intake::default()).unwrap();
+    fn carried(sent: &str, status: &Status) -> Batch {
+        let mut batch = Batch::read(payload(sent), "request-1", &Intake::default()).unwrap();
         carry(&mut batch, |_| STORED(), |_| Ok(status.clone()));
         batch
     }
 
-    fn deferred(payload: &str) -> String {
-        let mut batch = Batch::read(payload, "request-1", &Intake::default()).unwrap();
+    fn deferred(sent: &str) -> String {
+        let mut batch = Batch::read(payload(sent), "request-1", &Intake::default()).unwrap();
         let objects = batch.to_archive().into_iter();
         let puts: Vec<_> = objects.map(|(position, _)| (position, STORED())).collect();
         batch.archived(puts);
@@ -128,9 +128,27 @@ mod tests {
 
     #[track_caller]
     fn check_error(payload: &str, status: &Status, code: &str) -> String {
-        let error = Reply::to(carried(payload, status), OffsetDateTime::UNIX_EPOCH).unwrap_err();
+        check_error_of(carried(payload, status), code)
+    }
+
+    #[track_caller]
+    fn check_error_of(batch: Batch, code: &str) -> String {
+        let error = Reply::to(batch, OffsetDateTime::UNIX_EPOCH).unwrap_err();
         assert_eq!(error.code(), code);
         error.message()
+    }
+
+    /// An event that refers to an object with this in it.
+    fn referring(object: &str) -> Batch {
+        let intake = Intake {
+            claim_check_buckets: vec!["uploads".to_owned()],
+            ..Intake::default()
+        };
+        let event = payload(r#"{"body_ref":{"bucket":"uploads","key":"k"}}"#);
+        let mut batch = Batch::read(event, "request-1", &intake).unwrap();
+        batch.fetched(vec![(0, Ok(object.into()))], &intake);
+        carry(&mut batch, |_| STORED(), |_| Ok(Status::Stored));
+        batch
     }
 
     #[test]
@@ -370,7 +388,7 @@ mod tests {
     #[test]
     fn a_direct_sender_is_told_what_to_do_and_nothing_that_was_said() {
         insta::assert_snapshot!(check_error(r#"{"hello":"world"}"#, &Status::Stored, "Capture.UnknownShape"), @"unknown event shape: found an object with `hello`; accepted: an object with `schema` `llm.capture/1`, with `user_input`, `assistant_output` or `implementations`, with `text` and `user`, with `schemaType` `ModelInvocationLog`, with `gen_ai.*` attributes, `resourceSpans` or `resourceLogs`, with `request` and `response` of OpenAI Chat, of OpenAI Responses, of Anthropic, of Bedrock Converse, with `memoryId`, `actorId` and `payload`, or an array of such objects");
-        insta::assert_snapshot!(check_error(r#"{"user_input":"hello"#, &Status::Stored, "Capture.BadInput"), @"the event cannot be read and was put aside, key: quarantine/v1/dt=undated/direct/request-1-1e4d2e9f83ce1044.json: not JSON: line 1, column 20");
+        insta::assert_snapshot!(check_error_of(referring(r#"{"user_input":"hello"#), "Capture.BadInput"), @"the event cannot be read and was put aside, key: quarantine/v1/dt=undated/direct/request-1-1e4d2e9f83ce1044.json: not JSON: line 1, column 20");
         insta::assert_snapshot!(check_error(LEGACY, &Status::Conflict, "Capture.Conflict"), @"other content was captured under event id `request-1` before, the input was put aside, key: quarantine/v1/dt=undated/direct/request-1-a4b278cd3620b595.json");
         insta::assert_snapshot!(check_error(LEGACY, &Status::Foreign, "Capture.Foreign"), @"the conversation of event `request-1` belongs to another user, the input was put aside, key: quarantine/v1/dt=undated/direct/request-1-a4b278cd3620b595.json");
     }

@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 use store::Status;
 
 use crate::batch::Batch;
-use crate::batch::tests::{STORED, carry, outcomes};
+use crate::batch::tests::{STORED, carry, outcomes, payload};
 use crate::error::CaptureError;
 use crate::intake::Intake;
 use crate::item::Item;
 
 macro_rules! check {
     ($file:literal, $outcomes:literal, messages: $messages:literal, implementations: $implementations:literal) => {
-        let payload = include_str!(concat!("../../../events/", $file));
-        let mut batch = Batch::read(payload, "request", &Intake::default()).unwrap();
+        let sent = include_str!(concat!("../../../events/", $file));
+        let mut batch = Batch::read(payload(sent), "request", &Intake::default()).unwrap();
         carry(&mut batch, |_| STORED(), |_| Ok(Status::Stored));
         assert_eq!(outcomes(&batch), $outcomes, $file);
         let captures = || {
@@ -44,8 +44,8 @@ macro_rules! check {
 
 macro_rules! refused {
     ($file:literal, $code:literal) => {
-        let payload = include_str!(concat!("../../../events/", $file));
-        let refused = Batch::read(payload, "request", &Intake::default())
+        let sent = include_str!(concat!("../../../events/", $file));
+        let refused = Batch::read(payload(sent), "request", &Intake::default())
             .err()
             .expect($file);
         assert_eq!(CaptureError::from(refused).code(), $code, $file);
@@ -248,14 +248,15 @@ fn sent_by_every_source(event: &str) -> Vec<(&'static str, Value)> {
 #[test]
 fn every_shape_is_known_in_every_source() {
     for (file, event) in SHAPES {
-        let direct = Batch::read(event, "request", &Intake::default()).unwrap();
+        let direct = Batch::read(payload(event), "request", &Intake::default()).unwrap();
         let shapes = |batch: &Batch| -> Vec<Shape> {
             let entries = batch.items().iter().flat_map(Item::entries);
             entries.map(|entry| entry.capture.shape).collect()
         };
         assert!(!shapes(&direct).is_empty(), "{file}");
-        for (source, payload) in sent_by_every_source(event) {
-            let batch = Batch::read(payload.to_string(), "request", &Intake::default()).unwrap();
+        for (source, sent) in sent_by_every_source(event) {
+            let batch =
+                Batch::read(payload(sent.to_string()), "request", &Intake::default()).unwrap();
             assert_eq!(shapes(&batch), shapes(&direct), "{file} by {source}");
         }
     }

@@ -73,7 +73,7 @@ mod tests {
 
     use super::*;
     use crate::batch::Batch;
-    use crate::batch::tests::{STORED, carry};
+    use crate::batch::tests::{STORED, carry, payload};
     use crate::intake::Intake;
 
     #[test]
@@ -90,8 +90,8 @@ mod tests {
         let records = bodies.iter().enumerate().map(|(number, body)| {
             serde_json::json!({"messageId": format!("m-{number}"), "body": body, "eventSource": "aws:sqs"})
         });
-        let payload = serde_json::json!({"Records": records.collect::<Vec<_>>()}).to_string();
-        let mut batch = Batch::read(&payload, "request", &Intake::default()).unwrap();
+        let sent = serde_json::json!({"Records": records.collect::<Vec<_>>()}).to_string();
+        let mut batch = Batch::read(payload(sent), "request", &Intake::default()).unwrap();
         carry(
             &mut batch,
             |_| STORED(),

@@ -63,8 +63,13 @@ impl<'a> Document<'a> {
     /// # Errors
     /// [`AdaptError::NotJson`].
     pub fn read(clean: &'a Clean<'_>) -> Result<Self, AdaptError> {
+        let root = if clean.is_json() {
+            Raw::open(clean.text())
+        } else {
+            Raw::read(clean.text())
+        };
         Ok(Self {
-            root: Raw::read(clean.text())?,
+            root: root?,
             clean,
             bedrock_conversation_key: bedrock_log::CONVERSATION_KEY,
         })

@@ -204,6 +204,12 @@ impl Part {
         }
     }
 
+    /// Whether it is a `text` part that says this and has nothing besides.
+    pub fn is_text(&self, content: &str) -> bool {
+        let is = |key: &str, text: &str| self.0.get(key).and_then(Json::as_str) == Some(text);
+        self.entries().len() == 2 && is("type", "text") && is("content", content)
+    }
+
     /// Its keys and values.
     pub(crate) fn entries(&self) -> &[(String, Json)] {
         match &self.0 {
@@ -246,14 +252,18 @@ impl Part {
         &mut self.0
     }
 
-    /// Several parts as a JSON array that PostgreSQL's `jsonb` accepts (see [`Json::database_text`]).
-    pub fn database_text(parts: &[Self]) -> String {
-        Json::database_array(parts.iter().map(Self::json))
-    }
-
     /// Several parts as a JSON array, copied.
+    #[cfg(test)]
     pub(crate) fn array(parts: &[Self]) -> Json {
         Json::Array(parts.iter().map(|part| part.0.clone()).collect())
+    }
+
+    /// Writes several parts as a JSON array that PostgreSQL's `jsonb` accepts (see [`Json::database_text`]).
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_database_text(parts: &[Self], out: &mut dyn fmt::Write) -> fmt::Result {
+        Json::write_database_array(parts.iter().map(Self::json), out)
     }
 }
 

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use crate::capture::{History, Part};
 use crate::delivery::Delivery;
 use crate::instant;
-use crate::json::{Json, MAX_DEPTH, Raw};
+use crate::json::{Draft, Json, MAX_DEPTH, Raw};
 use crate::redact::IdentityKey;
 
 /// How long an id may be, in bytes: three of them make a key of a PostgreSQL index, whose rows end at 2704 bytes.
@@ -85,11 +85,11 @@ pub(crate) fn conversation_id(event_id: &str) -> String {
 
 /// SHA-256 over the canonical JSON of an event as it is stored, but for what may differ between two sends of it: its time,
 /// which a producer may take anew for every try, and the event id, under which it is compared.
-pub(crate) fn fingerprint(mut event: Json) -> [u8; 32] {
-    if let Json::Object(entries) = &mut event {
-        entries.retain(|(key, _)| !matches!(key.as_str(), "event_id" | "occurred_at" | "_meta"));
+pub(crate) fn fingerprint(mut event: Draft<'_>) -> [u8; 32] {
+    if let Draft::Object(entries) = &mut event {
+        entries.retain(|(key, _)| !matches!(*key, "event_id" | "occurred_at"));
     }
-    Sha256::digest(event.canonical()).into()
+    event.canonical_sha256()
 }
 
 /// The id of an implementation that brings none.
@@ -99,14 +99,14 @@ pub(crate) fn implementation_id(event_id: &str, ordinal: usize) -> String {
 
 /// SHA-256 of the canonical JSON of an array of these.
 pub(crate) fn sha256<'a>(items: impl IntoIterator<Item = &'a Json>) -> [u8; 32] {
-    Sha256::digest(Json::canonical_array(items)).into()
+    Json::canonical_sha256(items)
 }
 
 /// [`sha256`] of objects with these entries.
 pub(crate) fn sha256_of_objects<'a>(
     objects: impl IntoIterator<Item = &'a [(String, Json)]>,
 ) -> [u8; 32] {
-    Sha256::digest(Json::canonical_objects(objects)).into()
+    Json::canonical_sha256_of_objects(objects)
 }
 
 /// Gives every message of one event its id and its parent.

@@ -1,5 +1,7 @@
 //! Instants as text, always in UTC.
 
+use std::fmt::Write as _;
+
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
@@ -59,7 +61,9 @@ pub(crate) fn rfc3339(instant: OffsetDateTime) -> String {
     let mut text = format!("{}T{}", date(instant), clock(instant));
     let nanos = instant.nanosecond();
     if nanos > 0 {
-        text.push_str(format!(".{nanos:09}").trim_end_matches('0'));
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, ".{nanos:09}");
+        text.truncate(text.trim_end_matches('0').len());
     }
     text.push('Z');
     text

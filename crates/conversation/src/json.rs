@@ -5,6 +5,7 @@
 mod literal;
 mod number;
 mod raw;
+mod write;
 
 use std::fmt;
 
@@ -12,6 +13,8 @@ use memchr::memchr;
 
 pub(crate) use raw::Entry;
 pub use raw::Raw;
+pub(crate) use write::Draft;
+use write::{Hashing, Style, write_array};
 
 /// How deep a kept value may be nested: what lies deeper is kept as a string that holds its JSON text.
 ///
@@ -92,29 +95,25 @@ impl Json {
         self.text(Style::Canonical)
     }
 
-    /// [`Json::database_text`] of an array of these.
-    pub(crate) fn database_array<'a>(items: impl IntoIterator<Item = &'a Self>) -> String {
-        Self::array_text(items, Style::Database)
+    /// Writes [`Json::database_text`] of an array of these.
+    pub(crate) fn write_database_array<'a>(
+        items: impl IntoIterator<Item = &'a Self>,
+        mut out: &mut dyn fmt::Write,
+    ) -> fmt::Result {
+        Self::write_array(items, Style::Database, &mut out)
     }
 
-    /// [`Json::canonical`] of an array of these.
-    pub(crate) fn canonical_array<'a>(items: impl IntoIterator<Item = &'a Self>) -> String {
-        Self::array_text(items, Style::Canonical)
+    /// SHA-256 of [`Json::canonical`] of an array of these.
+    pub(crate) fn canonical_sha256<'a>(items: impl IntoIterator<Item = &'a Self>) -> [u8; 32] {
+        Hashing::of(|out| Self::write_array(items, Style::Canonical, out))
     }
 
-    /// [`Json::canonical`] of an array of objects with these entries.
-    pub(crate) fn canonical_objects<'a>(
+    /// SHA-256 of [`Json::canonical`] of an array of objects with these entries.
+    pub(crate) fn canonical_sha256_of_objects<'a>(
         objects: impl IntoIterator<Item = &'a [(String, Self)]>,
-    ) -> String {
-        let mut out = "[".to_owned();
-        for (position, entries) in objects.into_iter().enumerate() {
-            if position > 0 {
-                out.push(',');
-            }
-            Self::write_object(entries, Style::Canonical, &mut out);
-        }
-        out.push(']');
-        out
+    ) -> [u8; 32] {
+        let object = |entries, out: &mut _| Self::write_object(entries, Style::Canonical, out);
+        Hashing::of(|out| write_array(objects, out, object))
     }
 
     /// An object with these keys.
@@ -164,59 +163,9 @@ impl Json {
 
     fn text(&self, style: Style) -> String {
         let mut out = String::new();
-        self.write(style, &mut out);
+        // Writing to a `String` cannot fail.
+        let _ = self.write(style, &mut out);
         out
-    }
-
-    fn array_text<'a>(items: impl IntoIterator<Item = &'a Self>, style: Style) -> String {
-        let mut out = String::new();
-        Self::write_array(items, style, &mut out);
-        out
-    }
-
-    fn write_array<'a>(items: impl IntoIterator<Item = &'a Self>, style: Style, out: &mut String) {
-        out.push('[');
-        for (position, item) in items.into_iter().enumerate() {
-            if position > 0 {
-                out.push(',');
-            }
-            item.write(style, out);
-        }
-        out.push(']');
-    }
-
-    fn write(&self, style: Style, out: &mut String) {
-        match self {
-            Self::Null => out.push_str("null"),
-            Self::Bool(true) => out.push_str("true"),
-            Self::Bool(false) => out.push_str("false"),
-            Self::Number(number) => match style {
-                Style::AsRead => out.push_str(number),
-                Style::Database if number::fits_numeric(number) => out.push_str(number),
-                Style::Database => literal::write(number, out),
-                Style::Canonical => out.push_str(&number::canonical(number)),
-            },
-            Self::String(text) => literal::write(text, out),
-            Self::Array(items) => Self::write_array(items, style, out),
-            Self::Object(entries) => Self::write_object(entries, style, out),
-        }
-    }
-
-    fn write_object(entries: &[(String, Self)], style: Style, out: &mut String) {
-        let mut entries: Vec<_> = entries.iter().collect();
-        if style == Style::Canonical {
-            entries.sort_by(|(left, _), (right, _)| left.cmp(right));
-        }
-        out.push('{');
-        for (position, (key, value)) in entries.into_iter().enumerate() {
-            if position > 0 {
-                out.push(',');
-            }
-            literal::write(key, out);
-            out.push(':');
-            value.write(style, out);
-        }
-        out.push('}');
     }
 }
 
@@ -234,7 +183,7 @@ impl From<String> for Json {
 
 impl fmt::Display for Json {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.text(Style::AsRead))
+        self.write(Style::AsRead, formatter)
     }
 }
 
@@ -287,13 +236,6 @@ impl Kind {
             Self::Object => "an object",
         }
     }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Style {
-    AsRead,
-    Database,
-    Canonical,
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod meta;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
@@ -12,7 +13,7 @@ use crate::capture::{Capture, Direction, Implementation, Message, Part};
 use crate::delivery::Delivery;
 use crate::identity;
 use crate::instant;
-use crate::json::Json;
+use crate::json::{Draft, Json};
 use crate::layout::{self, Layout};
 use crate::redact::Redactions;
 
@@ -33,8 +34,8 @@ pub struct Object {
 }
 
 impl Object {
-    fn json(key: String, body: &Json) -> Self {
-        Self::archived(key, body.to_string().into_bytes())
+    fn json(key: String, body: Draft<'_>) -> Self {
+        Self::archived(key, body.into_text().into_bytes())
     }
 
     /// An object of JSON with this body.
@@ -83,11 +84,12 @@ impl Capture {
     /// when a lost acknowledgement makes the same event come again. Media stand in it by name. Given to [`adapt::captures`](crate::adapt::captures)
     /// it makes the same capture, without the media.
     pub fn object(&self, layout: Layout) -> Object {
+        let meta = Meta::of(self);
         let body = match layout {
-            Layout::Turn => self.to_json(),
-            Layout::Legacy => self.to_legacy_json(),
+            Layout::Turn => self.drafted(&meta),
+            Layout::Legacy => self.drafted_as_legacy(&meta),
         };
-        Object::json(layout.key(self), &body)
+        Object::json(layout.key(self), body)
     }
 
     /// With its media apart, and the hash over what is final now. That of a redacted event covers a text that is not here any
@@ -98,36 +100,39 @@ impl Capture {
             return sealed;
         }
         // What a message says is nearly all of an event, and its hash is known.
-        let hashed = |message: &Message| Json::String(hex::encode(message.content_sha256));
-        // Without a key, so that an event is known that was stored before there was one.
-        sealed.fingerprint = identity::fingerprint(sealed.to_json_with(hashed, Message::plain_ids));
+        let hashed = |message: &Message| Draft::String(hex::encode(message.content_sha256).into());
+        // Without a key, so that an event is known that was stored before there was one; and without what we say of it.
+        let event = sealed.drafted_with(hashed, Message::plain_ids);
+        sealed.fingerprint = identity::fingerprint(event.into());
         sealed
     }
 
-    fn to_json(&self) -> Json {
-        self.to_json_with(|message| Part::array(&message.parts), Message::ids)
+    /// How many fields the object of an event has at most, with [`Meta`].
+    const FIELDS: usize = 24;
+
+    fn drafted<'a>(&'a self, meta: &'a Meta) -> Draft<'a> {
+        let mut event = self.drafted_with(|message| parts(&message.parts), Message::ids);
+        event.some(Meta::KEY, Some(meta.drafted()));
+        event.into()
     }
 
     /// The event, with what `parts` makes of a message in the place of the message's parts, and `ids` in that of its ids.
-    fn to_json_with(
-        &self,
-        parts: impl Fn(&Message) -> Json,
+    fn drafted_with<'a>(
+        &'a self,
+        said: impl Fn(&'a Message) -> Draft<'a>,
         ids: fn(&Message) -> (&str, Option<&str>),
-    ) -> Json {
-        let mut event = Entries::default();
+    ) -> Entries<'a> {
+        let mut event = Entries(Vec::with_capacity(Self::FIELDS));
         event.text("schema", "llm.capture/1");
         event.text("event_id", &self.event_id);
         event.text("tenant_id", &self.tenant_id);
         event.text("conversation_id", &self.conversation_id);
         event.optional("user_id", self.user_id.as_deref());
-        event.optional(
-            "occurred_at",
-            self.occurred_at.map(instant::rfc3339).as_deref(),
-        );
+        event.some("occurred_at", self.occurred_at.map(Draft::Instant));
         event.some(
             "sequence",
             self.sequence
-                .map(|sequence| Json::Number(sequence.to_string())),
+                .map(|sequence| Draft::Number(sequence.to_string())),
         );
         event.text("history", self.history.as_str());
         event.optional("operation", self.operation.as_deref());
@@ -136,27 +141,16 @@ impl Capture {
         event.optional("response_model", self.response_model.as_deref());
         event.optional("response_id", self.response_id.as_deref());
         event.filled("finish_reasons", texts(&self.finish_reasons));
-        event.some("error", self.error.clone());
+        event.some("error", self.error.as_ref().map(Draft::Value));
         event.filled("usage", counts(self.usage.entries()));
-        event.filled(
-            "system_instructions",
-            Part::array(&self.system_instructions),
-        );
-        event.filled(
-            "messages",
-            Json::Array(
-                self.messages
-                    .iter()
-                    .map(|said| message(said, ids(said), parts(said)))
-                    .collect(),
-            ),
-        );
-        event.filled(
-            "implementations",
-            Json::Array(self.implementations.iter().map(implementation).collect()),
-        );
-        event.filled("context", self.context.clone());
-        event.filled("metadata", self.metadata.clone());
+        event.filled("system_instructions", parts(&self.system_instructions));
+        let messages = self.messages.iter();
+        let messages = messages.map(|told| message(told, ids(told), said(told)));
+        event.filled("messages", Draft::Array(messages.collect()));
+        let implementations = self.implementations.iter().map(implementation);
+        event.filled("implementations", Draft::Array(implementations.collect()));
+        event.filled("context", Draft::Value(&self.context));
+        event.filled("metadata", Draft::Value(&self.metadata));
         event.filled("tags", texts(&self.tags));
         let mut trace = Entries::default();
         trace.optional("trace_id", self.trace.trace_id.as_deref());
@@ -164,48 +158,48 @@ impl Capture {
         event.filled("trace", trace.into());
         // Without either an event is not one.
         if self.messages.is_empty() && self.implementations.is_empty() {
-            event.some("messages", Some(Json::Array(Vec::new())));
+            event.some("messages", Some(Draft::Array(Vec::new())));
         }
-        event.some(Meta::KEY, Some(Meta::of(self).to_json()));
-        event.into()
+        event
     }
 
     /// The seven fields of the original, and the whole capture beside them.
-    fn to_legacy_json(&self) -> Json {
+    fn drafted_as_legacy<'a>(&'a self, meta: &'a Meta) -> Draft<'a> {
         let last = |direction| {
-            let message = self
-                .messages
-                .iter()
-                .rev()
-                .find(|message| message.direction == direction);
-            let content = message.map(|message| message.content().0.into_owned());
-            Json::String(content.unwrap_or_default())
+            let mut messages = self.messages.iter().rev();
+            let message = messages.find(|message| message.direction == direction);
+            let content = message.map(|message| message.content().0);
+            Draft::String(content.unwrap_or_default())
         };
         let implementations = self.implementations.iter().map(|implementation| {
-            let field = |value: &Option<String>| value.as_deref().map_or(Json::Null, Json::from);
-            Json::object([
+            let field = |value: &'a Option<String>| value.as_deref().map_or(NULL, Draft::from);
+            Draft::Object(vec![
                 ("file_path", field(&implementation.file_path)),
                 (
                     "type",
-                    Json::from(implementation.implementation_type.as_str()),
+                    Draft::from(implementation.implementation_type.as_str()),
                 ),
                 ("functionality", field(&implementation.functionality)),
                 ("code_snippet", field(&implementation.code_snippet)),
             ])
         });
         let timestamp = self.occurred_at.map(instant::naive);
-        Json::object([
-            ("conversation_id", Json::from(self.conversation_id.as_str())),
+        let timestamp = timestamp.map_or(NULL, |timestamp| Draft::String(timestamp.into()));
+        Draft::Object(vec![
+            (
+                "conversation_id",
+                Draft::from(self.conversation_id.as_str()),
+            ),
             ("user_message", last(Direction::Input)),
             ("assistant_response", last(Direction::Output)),
-            ("timestamp", timestamp.map_or(Json::Null, Json::String)),
-            ("context", self.context.clone()),
-            ("implementations", Json::Array(implementations.collect())),
+            ("timestamp", timestamp),
+            ("context", Draft::Value(&self.context)),
+            ("implementations", Draft::Array(implementations.collect())),
             (
                 "user_id",
-                Json::from(self.user_id.as_deref().unwrap_or("anonymous")),
+                Draft::from(self.user_id.as_deref().unwrap_or("anonymous")),
             ),
-            ("capture", self.to_json()),
+            ("capture", self.drafted(meta)),
         ])
     }
 }
@@ -239,20 +233,17 @@ impl Quarantine<'_> {
         body.text("message", self.message);
         body.text("source", self.delivery.source.as_str());
         body.optional("delivery_id", self.delivery.id.as_deref());
-        body.optional(
-            "delivered_at",
-            self.delivery.time.map(instant::rfc3339).as_deref(),
-        );
+        body.some("delivered_at", self.delivery.time.map(Draft::Instant));
         body.filled("redactions", counts(self.redactions.entries()));
         match std::str::from_utf8(self.input) {
             Ok(text) => body.text("input", text),
-            Err(_) => body.text("input_base64", &BASE64.encode(self.input)),
+            Err(_) => body.owned("input_base64", Some(BASE64.encode(self.input))),
         }
-        let refused = self.refused.iter().map(|key| Json::from(*key));
-        body.filled("refused", Json::Array(refused.collect()));
+        let refused = self.refused.iter().map(|key| Draft::from(*key));
+        body.filled("refused", Draft::Array(refused.collect()));
         Object::json(
             layout::quarantine_key(self.delivery, self.input),
-            &body.into(),
+            body.into(),
         )
     }
 }
@@ -269,8 +260,15 @@ impl fmt::Debug for Quarantine<'_> {
     }
 }
 
-fn message(message: &Message, (id, parent): (&str, Option<&str>), parts: Json) -> Json {
-    let mut entries = Entries::default();
+/// A value that the original's readers find where there is none.
+const NULL: Draft<'static> = Draft::Value(&Json::Null);
+
+fn message<'a>(
+    message: &'a Message,
+    (id, parent): (&'a str, Option<&'a str>),
+    parts: Draft<'a>,
+) -> Draft<'a> {
+    let mut entries = Entries(Vec::with_capacity(8));
     entries.text("message_id", id);
     entries.optional("parent_message_id", parent);
     entries.text("direction", message.direction.as_str());
@@ -278,11 +276,11 @@ fn message(message: &Message, (id, parent): (&str, Option<&str>), parts: Json) -
     entries.optional("name", message.name.as_deref());
     entries.some("parts", Some(parts));
     entries.optional("finish_reason", message.finish_reason.as_deref());
-    entries.filled("metadata", message.metadata.clone());
+    entries.filled("metadata", Draft::Value(&message.metadata));
     entries.into()
 }
 
-fn implementation(implementation: &Implementation) -> Json {
+fn implementation(implementation: &Implementation) -> Draft<'_> {
     let mut entries = Entries::default();
     entries.text("implementation_id", &implementation.implementation_id);
     entries.optional("message_id", implementation.message_id.as_deref());
@@ -291,46 +289,59 @@ fn implementation(implementation: &Implementation) -> Json {
     entries.optional("functionality", implementation.functionality.as_deref());
     entries.optional("code_snippet", implementation.code_snippet.as_deref());
     entries.optional("language", implementation.language.as_deref());
-    entries.filled("metadata", implementation.metadata.clone());
+    entries.filled("metadata", Draft::Value(&implementation.metadata));
     entries.into()
 }
 
-fn texts(texts: &[String]) -> Json {
-    Json::Array(texts.iter().map(|text| Json::from(text.as_str())).collect())
+fn parts(parts: &[Part]) -> Draft<'_> {
+    Draft::Array(parts.iter().map(|part| Draft::Value(part.json())).collect())
 }
 
-fn counts<'a, N: ToString>(counts: impl Iterator<Item = (&'a str, N)>) -> Json {
-    Json::Object(
+fn texts(texts: &[String]) -> Draft<'_> {
+    Draft::Array(
+        texts
+            .iter()
+            .map(|text| Draft::from(text.as_str()))
+            .collect(),
+    )
+}
+
+fn counts<'a, N: ToString>(counts: impl Iterator<Item = (&'a str, N)>) -> Draft<'a> {
+    Draft::Object(
         counts
-            .map(|(name, count)| (name.to_owned(), Json::Number(count.to_string())))
+            .map(|(name, count)| (name, Draft::Number(count.to_string())))
             .collect(),
     )
 }
 
 /// An object under construction: what is absent or empty is not written.
 #[derive(Default)]
-struct Entries(Vec<(String, Json)>);
+struct Entries<'a>(Vec<(&'a str, Draft<'a>)>);
 
-impl Entries {
-    fn text(&mut self, key: &str, text: &str) {
-        self.some(key, Some(Json::from(text)));
+impl<'a> Entries<'a> {
+    fn text(&mut self, key: &'a str, text: &'a str) {
+        self.some(key, Some(Draft::from(text)));
     }
 
-    fn optional(&mut self, key: &str, text: Option<&str>) {
-        self.some(key, text.map(Json::from));
+    fn optional(&mut self, key: &'a str, text: Option<&'a str>) {
+        self.some(key, text.map(Draft::from));
     }
 
-    fn filled(&mut self, key: &str, value: Json) {
+    fn owned(&mut self, key: &'a str, text: Option<String>) {
+        self.some(key, text.map(|text| Draft::String(Cow::Owned(text))));
+    }
+
+    fn filled(&mut self, key: &'a str, value: Draft<'a>) {
         self.some(key, Some(value).filter(|value| !value.is_empty()));
     }
 
-    fn some(&mut self, key: &str, value: Option<Json>) {
-        self.0.extend(value.map(|value| (key.to_owned(), value)));
+    fn some(&mut self, key: &'a str, value: Option<Draft<'a>>) {
+        self.0.extend(value.map(|value| (key, value)));
     }
 }
 
-impl From<Entries> for Json {
-    fn from(Entries(entries): Entries) -> Self {
+impl<'a> From<Entries<'a>> for Draft<'a> {
+    fn from(Entries(entries): Entries<'a>) -> Self {
         Self::Object(entries)
     }
 }

@@ -6,13 +6,16 @@
 use std::borrow::Cow;
 
 use memchr::{memchr_iter, memchr2};
+use serde_json::value::RawValue;
 
 /// Text that can be parsed and stored: UTF-8 without U+0000 and without unpaired surrogate escapes.
 ///
-/// Made only by [`clean`].
+/// Made only by [`clean`] and [`clean_json`].
 #[derive(Clone)]
 pub struct Clean<'a> {
     text: Cow<'a, str>,
+    /// Whether it is known to be JSON.
+    is_json: bool,
     sanitized: Sanitized,
     /// What of `sanitized` was repaired before, in what the text was taken out of.
     outer: Sanitized,
@@ -37,6 +40,11 @@ impl Clean<'_> {
     /// The text, borrowed from the input if nothing had to be repaired.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Whether somebody has read it as JSON already.
+    pub(crate) fn is_json(&self) -> bool {
+        self.is_json
     }
 
     /// What had to be repaired.
@@ -137,6 +145,21 @@ pub fn clean(input: &[u8]) -> Clean<'_> {
     };
     Clean {
         text,
+        is_json: false,
+        sanitized: Sanitized::of(repairs.iter()),
+        outer: Sanitized::default(),
+        repairs,
+    }
+}
+
+/// As [`clean`], of what was read as JSON already, and so is read no second time to see whether it is.
+pub fn clean_json(input: &RawValue) -> Clean<'_> {
+    let mut repairs = Vec::new();
+    // In JSON nothing but escapes can be broken, and an escape takes the place of an escape.
+    let text = escapes(input.get(), &mut repairs);
+    Clean {
+        text,
+        is_json: true,
         sanitized: Sanitized::of(repairs.iter()),
         outer: Sanitized::default(),
         repairs,
@@ -377,6 +400,11 @@ mod tests {
             prop_assert!(!says_nul(&value));
             if serde_json::from_str(&input).is_ok_and(|value| !says_nul(&value)) {
                 prop_assert_eq!(cleaned.text(), input.as_str());
+            }
+            if let Ok(read) = RawValue::from_string(input.clone()) {
+                let cleaned_again = clean_json(&read);
+                prop_assert_eq!(cleaned_again.text(), cleaned.text());
+                prop_assert_eq!(cleaned_again.sanitized(), cleaned.sanitized());
             }
         }
 

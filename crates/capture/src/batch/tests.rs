@@ -23,8 +23,13 @@ fn messages(groups_and_bodies: &[(&str, &str)]) -> Batch {
             })
         })
         .collect();
-    let payload = serde_json::json!({"Records": records}).to_string();
-    Batch::read(&payload, "request", &Intake::default()).unwrap()
+    let sent = serde_json::json!({"Records": records}).to_string();
+    Batch::read(payload(sent), "request", &Intake::default()).unwrap()
+}
+
+/// What the runtime makes of this text.
+pub(crate) fn payload(text: impl Into<String>) -> Box<RawValue> {
+    RawValue::from_string(text.into()).unwrap()
 }
 
 pub(crate) const STORED: fn() -> Result<Put, CaptureError> =
@@ -211,7 +216,7 @@ fn what_is_repaired_in_the_outermost_json_is_counted_on_its_own_record() {
             r#"{{"messageId":"{id}","body":"{{\"user_input\":\"{body}\"}}","eventSource":"aws:sqs"}}"#
         )
     };
-    let payload = |first: &str| {
+    let sent = |first: &str| {
         format!(
             r#"{{"Records":[{},{},{}]}}"#,
             record("m-0", first),
@@ -219,7 +224,8 @@ fn what_is_repaired_in_the_outermost_json_is_counted_on_its_own_record() {
             record("m-2", r"\ufffd"),
         )
     };
-    let read = |first: &str| Batch::read(payload(first), "request", &Intake::default()).unwrap();
+    let read =
+        |first: &str| Batch::read(payload(sent(first)), "request", &Intake::default()).unwrap();
     let (broken, sound) = (read(r"cut \ud83d"), read("whole"));
     let repaired = broken.items().iter().map(|item| item.repaired().total());
     assert_eq!(repaired.collect::<Vec<_>>(), [1, 0, 0]);
@@ -243,7 +249,7 @@ fn what_is_repaired_in_one_event_of_a_request_is_not_told_of_the_others() {
                 "authorizer": {"jwt": {"claims": {"sub": "u-1"}}},
             },
         });
-        Batch::read(request.to_string(), "request", &Intake::default()).unwrap()
+        Batch::read(payload(request.to_string()), "request", &Intake::default()).unwrap()
     };
     let sound = r#"{"event_id":"e","conversation_id":"c","user_input":"sound"}"#;
     let several = request(&format!(r#"[{{"user_input":"cut \ud83d"}},{sound}]"#));
@@ -340,9 +346,9 @@ fn what_was_put_aside_holds_nothing_back() {
 
 #[test]
 fn a_refused_event_of_a_list_puts_the_whole_input_aside_and_the_others_are_kept() {
-    let payload = r#"[{"event_id":"e-1","conversation_id":"c","user_input":"q"},
+    let list = r#"[{"event_id":"e-1","conversation_id":"c","user_input":"q"},
         {"event_id":"e-2","conversation_id":"d","user_input":"r"}]"#;
-    let mut batch = Batch::read(payload, "request", &Intake::default()).unwrap();
+    let mut batch = Batch::read(payload(list), "request", &Intake::default()).unwrap();
     let status = |at: Position| {
         Ok(if at.entry == 1 {
             Status::Foreign

@@ -117,6 +117,7 @@ mod tests {
     use store::Status;
 
     use super::*;
+    use crate::batch::tests::payload;
     use crate::batch::{Batch, Position};
     use crate::item::Outcome;
 
@@ -133,7 +134,7 @@ mod tests {
             redactor: Some(Arc::new(Redactor::new(policies, key))),
             ..Intake::default()
         };
-        Batch::read(event, "request", &intake).unwrap()
+        Batch::read(payload(event), "request", &intake).unwrap()
     }
 
     /// The batch of an event under whose key an object lies already, which `stored` made.

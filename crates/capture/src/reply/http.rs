@@ -150,7 +150,7 @@ mod tests {
     use store::Status;
 
     use crate::batch::Batch;
-    use crate::batch::tests::{STORED, carry};
+    use crate::batch::tests::{STORED, carry, payload};
     use crate::error::CaptureError;
     use crate::intake::Intake;
     use crate::reply::Reply;
@@ -163,7 +163,8 @@ mod tests {
                 "authorizer": {"jwt": {"claims": {"sub": "u-1"}}},
             },
         });
-        let mut batch = Batch::read(request.to_string(), "request", &Intake::default()).unwrap();
+        let mut batch =
+            Batch::read(payload(request.to_string()), "request", &Intake::default()).unwrap();
         carry(&mut batch, |_| STORED(), |at| status(at.item));
         let reply = Reply::to(batch, time::OffsetDateTime::UNIX_EPOCH).unwrap();
         serde_json::to_string_pretty(&reply).unwrap()

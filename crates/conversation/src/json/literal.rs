@@ -1,6 +1,6 @@
 //! String literals.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write};
 
 use memchr::memchr;
 
@@ -44,28 +44,25 @@ fn code_point(escape: &str) -> Option<(char, usize)> {
 
 /// Writes a string literal. Runs of characters that stand for themselves are copied whole: an event is written four times
 /// (two hashes, the object, the database), and nearly all of it is such runs.
-pub(super) fn write(text: &str, out: &mut String) {
-    out.push('"');
+pub(super) fn write(text: &str, out: &mut impl Write) -> fmt::Result {
+    out.write_str("\"")?;
     let mut rest = text;
     loop {
         let (plain, after) = rest.split_at(plain_length(rest.as_bytes()));
-        out.push_str(plain);
+        out.write_str(plain)?;
         let mut characters = after.chars();
         match characters.next() {
             None => break,
-            Some('"') => out.push_str("\\\""),
-            Some('\\') => out.push_str("\\\\"),
-            Some('\n') => out.push_str("\\n"),
-            Some('\r') => out.push_str("\\r"),
-            Some('\t') => out.push_str("\\t"),
-            Some(control) => {
-                // Writing to a `String` cannot fail.
-                let _ = write!(out, "\\u{:04x}", u32::from(control));
-            }
+            Some('"') => out.write_str("\\\"")?,
+            Some('\\') => out.write_str("\\\\")?,
+            Some('\n') => out.write_str("\\n")?,
+            Some('\r') => out.write_str("\\r")?,
+            Some('\t') => out.write_str("\\t")?,
+            Some(control) => write!(out, "\\u{:04x}", u32::from(control))?,
         }
         rest = characters.as_str();
     }
-    out.push('"');
+    out.write_str("\"")
 }
 
 /// How many bytes at the start stand for themselves in a string literal. What follows them is ASCII or the end, and so a
@@ -123,7 +120,7 @@ mod tests {
         fn what_was_written_is_read_again(text in any::<String>()) {
             check_read(&serde_json::to_string(&text).expect("JSON"));
             let mut ours = String::new();
-            write(&text, &mut ours);
+            write(&text, &mut ours).expect("a text");
             check_read(&ours);
         }
     }
@@ -144,7 +141,7 @@ mod tests {
             for (character, written) in characters {
                 let plain = "é".repeat(length / 2) + &"x".repeat(length % 2);
                 let mut out = String::new();
-                write(&format!("{plain}{character}{plain}"), &mut out);
+                write(&format!("{plain}{character}{plain}"), &mut out).expect("a text");
                 assert_eq!(out, format!("\"{plain}{written}{plain}\""));
             }
         }

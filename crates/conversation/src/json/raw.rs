@@ -121,7 +121,7 @@ impl<'a> Raw<'a> {
     }
 
     /// Finds the values in a text that is known to be JSON.
-    fn open(text: &'a str) -> serde_json::Result<Self> {
+    pub(crate) fn open(text: &'a str) -> serde_json::Result<Self> {
         Reader { text, position: 0 }.value(LEVELS)
     }
 }

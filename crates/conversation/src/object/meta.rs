@@ -3,7 +3,7 @@
 use super::{Entries, counts};
 use crate::adapt::{AdaptError, Fields};
 use crate::capture::{Capture, Shape};
-use crate::json::Json;
+use crate::json::Draft;
 use crate::redact::{Redaction, Redactions};
 use crate::sanitize::Sanitized;
 
@@ -78,7 +78,7 @@ impl Meta {
         Ok(())
     }
 
-    pub(super) fn to_json(&self) -> Json {
+    pub(super) fn drafted(&self) -> Draft<'_> {
         let Sanitized {
             nul,
             surrogate,
@@ -95,8 +95,7 @@ impl Meta {
         if let Some(redaction) = &self.redaction {
             meta.text("policy", &redaction.policy);
             meta.filled("redactions", counts(redaction.redactions.entries()));
-            let fingerprint = self.fingerprint.map(hex::encode);
-            meta.optional("fingerprint", fingerprint.as_deref());
+            meta.owned("fingerprint", self.fingerprint.map(hex::encode));
         }
         meta.into()
     }

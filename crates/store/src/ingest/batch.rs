@@ -200,7 +200,7 @@ struct PartsText<'a>(&'a [Part]);
 
 impl ToSql for PartsText<'_> {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
-        out.extend_from_slice(Part::database_text(self.0).as_bytes());
+        Part::write_database_text(self.0, out)?;
         Ok(IsNull::No)
     }
 
