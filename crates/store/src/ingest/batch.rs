@@ -5,6 +5,7 @@ use std::error::Error;
 
 use bytes::BytesMut;
 use conversation::{Capture, Direction, Implementation, Json, Message, Part};
+use memchr::memchr;
 use time::OffsetDateTime;
 use tokio_postgres::types::{IsNull, ToSql, Type, accepts, to_sql_checked};
 
@@ -121,7 +122,7 @@ columns!(Messages of MessageRow {
     content: Cow<'a, str>,
     content_truncated: bool,
     content_sha256: &'a [u8],
-    parts: PartsText<'a>,
+    parts: Option<PartsText<'a>>,
     model: Option<&'a str>,
     provider: Option<&'a str>,
     finish_reason: Option<&'a str>,
@@ -236,6 +237,7 @@ fn event<'a>(position: i32, item: &Item<'a>) -> Result<EventRow<'a>, Unstorable>
 fn message(position: i32, message: &Message) -> Result<MessageRow<'_>, Unstorable> {
     let (content, content_truncated) = message.content();
     text("content", &content)?;
+    let parts = parts(message, &content)?;
     Ok(MessageRow {
         position,
         message_id: text("message_id", &message.message_id)?,
@@ -247,7 +249,7 @@ fn message(position: i32, message: &Message) -> Result<MessageRow<'_>, Unstorabl
         content,
         content_truncated,
         content_sha256: &message.content_sha256,
-        parts: parts(message)?,
+        parts,
         model: optional("model", message.model.as_deref())?,
         provider: optional("provider", message.provider.as_deref())?,
         finish_reason: optional("finish_reason", message.finish_reason.as_deref())?,
@@ -320,7 +322,7 @@ fn metadata(capture: &Capture) -> Json {
 }
 
 fn text<'a>(field: &'static str, text: &'a str) -> Result<&'a str, Unstorable> {
-    if text.contains('\0') {
+    if memchr(0, text.as_bytes()).is_some() {
         Err(Unstorable::Nul { field })
     } else {
         Ok(text)
@@ -334,21 +336,28 @@ fn optional<'a>(
     value.map(|value| text(field, value)).transpose()
 }
 
+/// The parts, unless they say what the statement makes of `content` by itself: nearly every message is one text, of which
+/// one copy is enough to send and to read.
+fn parts<'a>(message: &'a Message, content: &str) -> Result<Option<PartsText<'a>>, Unstorable> {
+    let parts = message.parts.as_slice();
+    if let [only] = parts
+        && only.is_text(content)
+    {
+        return Ok(None);
+    }
+    if parts.iter().any(|part| part.json().has_nul()) {
+        Err(Unstorable::Nul { field: "parts" })
+    } else {
+        Ok(Some(PartsText(parts)))
+    }
+}
+
 /// JSON text, unless a string in it contains U+0000, which `jsonb` cannot hold.
 fn json(field: &'static str, json: &Json) -> Result<String, Unstorable> {
     if json.has_nul() {
         Err(Unstorable::Nul { field })
     } else {
         Ok(json.database_text())
-    }
-}
-
-fn parts(message: &Message) -> Result<PartsText<'_>, Unstorable> {
-    let parts = message.parts.as_slice();
-    if parts.iter().any(|part| part.json().has_nul()) {
-        Err(Unstorable::Nul { field: "parts" })
-    } else {
-        Ok(PartsText(parts))
     }
 }
 
