@@ -6,6 +6,7 @@
 mod error;
 mod listing;
 mod repair;
+mod signing;
 mod upload;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::ProvideErrorMetadata;
@@ -29,6 +31,7 @@ pub use error::{ArchiveError, Failure, Retry};
 use error::{Operation, http_status};
 pub use listing::{Entry, Page};
 pub use repair::Repair;
+use signing::SignedByChecksum;
 pub use upload::Location;
 
 /// One bucket, written by conditional puts.
@@ -114,9 +117,15 @@ impl Archive {
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .operation_timeout(OPERATION_TIMEOUT)
             .build();
+        // A put that stands still ends with its try, so that nobody else need watch how fast it goes.
+        let watched = StalledStreamProtectionConfig::enabled()
+            .upload_enabled(false)
+            .build();
         let config = aws_sdk_s3::config::Builder::from(config)
             .timeout_config(timeouts)
+            .stalled_stream_protection(watched)
             .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
+            .interceptor(SignedByChecksum)
             .build();
         Self {
             client: Client::from_conf(config),

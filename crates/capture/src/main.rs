@@ -5,6 +5,7 @@ use startup::environment::Environment;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
+    startup::memory::keep_mapped();
     let environment = Environment::of_this_process();
     startup::logging::start_function(&environment);
     let config = capture::Config::from_environment(&environment)?;

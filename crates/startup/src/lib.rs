@@ -11,5 +11,6 @@ pub mod deadline;
 pub mod environment;
 pub mod https;
 pub mod logging;
+pub mod memory;
 pub mod metrics;
 pub mod report;

@@ -51,9 +51,12 @@ pub fn start_function(environment: &Environment) {
         .value(&AWS_LAMBDA_LOG_FORMAT)
         .is_some_and(|format| format.eq_ignore_ascii_case("json"));
     let registry = tracing_subscriber::registry();
+    // There is one span, that of the invocation: a list of spans would say the same again.
     // A second start is a test's; the first subscriber stays.
     let _ = if json {
-        registry.with(lines.json().with_filter(filter)).try_init()
+        registry
+            .with(lines.json().with_span_list(false).with_filter(filter))
+            .try_init()
     } else {
         registry
             .with(lines.with_ansi(false).with_filter(filter))
