@@ -30,7 +30,7 @@ const CASES: [Case; 6] = [
     Case::new("batch of 100", Some(100), 1024, 40),
     Case::new("event of 1 KB", None, 1024, 300),
     Case::new("event of 10 KB", None, 10 * 1024, 200),
-    Case::new("event of 1 MB", None, 1024 * 1024, 40),
+    Case::new("event of 1 MB", None, 1024 * 1024, 100),
 ];
 
 /// Invocations before the measured ones: connections, caches and the statement's plan are made in them. PostgreSQL looks
@@ -105,7 +105,7 @@ pub(crate) async fn measure(
         let home = setting.home(&format!("ours-{}", case.slug())).await?;
         let floor_home = setting.home(&format!("floor-{}", case.slug())).await?;
         let total = WARM_UP + effort.of(case.invocations);
-        let script = record(setting, case, total).await?;
+        let script = record(setting, &case.slug(), case.shape, total).await?;
         let mut ours = Measured::new(setting.capture(&home).start()?);
         let mut floor = Measured::new(setting.floor(&floor_home, Some(&script))?.start()?);
         take_turns(case, total, &mut ours, &mut floor)?;
@@ -209,8 +209,13 @@ fn report(case: &Case, ours: &Measured, floor: &Measured, figures: &mut Figures)
 }
 
 /// Has capture do it all once, and notes what it sends.
-async fn record(setting: &Setting, case: &Case, total: usize) -> Result<Script> {
-    let home = setting.home(&format!("recorded-{}", case.slug())).await?;
+pub(crate) async fn record(
+    setting: &Setting,
+    name: &str,
+    shape: Shape,
+    total: usize,
+) -> Result<Script> {
+    let home = setting.home(&format!("recorded-{name}")).await?;
     let recorder = Recorder::start(setting.stack.server()).await?;
     let s3 = StubS3::start()?;
     s3.keep_bodies();
@@ -219,7 +224,7 @@ async fn record(setting: &Setting, case: &Case, total: usize) -> Result<Script> 
     let mut process = program.start()?;
     let mut invocations = Vec::new();
     for invocation in 0..total {
-        process.invoke(case.shape.payload(invocation).as_bytes())?;
+        process.invoke(shape.payload(invocation).as_bytes())?;
         let objects = s3.take(&home.bucket).into_iter().map(|put| {
             Ok(Object {
                 key: key(&put.path)?,
@@ -241,9 +246,9 @@ async fn record(setting: &Setting, case: &Case, total: usize) -> Result<Script> 
     );
     for (invocation, parameters) in invocations.iter_mut().zip(statement.parameters) {
         ensure!(
-            invocation.objects.len() == case.shape.events(),
+            invocation.objects.len() == shape.events(),
             "{} events made {} objects",
-            case.shape.events(),
+            shape.events(),
             invocation.objects.len()
         );
         invocation.parameters = parameters;
