@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 /// Signs a body with the SHA-256 that the request names as its checksum, which is the one that Signature Version 4 would
-/// make of it again (Amazon S3 API Reference, "Authenticating Requests"): the third part of what hashing a large event costs.
+/// make of it again (Amazon S3 API Reference, "Authenticating Requests"): a third of what hashing a large event costs.
 ///
 /// The signature still covers the body. Not to sign it at all would be cheaper still, but owners of buckets may refuse such
 /// requests (`s3:x-amz-content-sha256`).

@@ -59,7 +59,7 @@ impl Draft<'_> {
         Hashing::of(|out| self.write(Style::Canonical, out))
     }
 
-    /// How long the text is at least.
+    /// How long the text is, but for what has to be escaped.
     fn length(&self) -> usize {
         match self {
             Self::Number(number) => number.len(),
