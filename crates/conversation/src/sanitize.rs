@@ -36,7 +36,17 @@ enum Broken {
     Utf8,
 }
 
-impl Clean<'_> {
+impl<'a> Clean<'a> {
+    fn new(text: Cow<'a, str>, repairs: Vec<Repair>) -> Self {
+        Self {
+            text,
+            is_json: false,
+            sanitized: Sanitized::of(repairs.iter()),
+            outer: Sanitized::default(),
+            repairs,
+        }
+    }
+
     /// The text, borrowed from the input if nothing had to be repaired.
     pub fn text(&self) -> &str {
         &self.text
@@ -143,13 +153,7 @@ pub fn clean(input: &[u8]) -> Clean<'_> {
         repairs.extend(broken);
         Cow::Owned(text)
     };
-    Clean {
-        text,
-        is_json: false,
-        sanitized: Sanitized::of(repairs.iter()),
-        outer: Sanitized::default(),
-        repairs,
-    }
+    Clean::new(text, repairs)
 }
 
 /// As [`clean`], of what was read as JSON already, and so is read no second time to see whether it is.
@@ -158,11 +162,8 @@ pub fn clean_json(input: &RawValue) -> Clean<'_> {
     // In JSON nothing but escapes can be broken, and an escape takes the place of an escape.
     let text = escapes(input.get(), &mut repairs);
     Clean {
-        text,
         is_json: true,
-        sanitized: Sanitized::of(repairs.iter()),
-        outer: Sanitized::default(),
-        repairs,
+        ..Clean::new(text, repairs)
     }
 }
 
