@@ -2,7 +2,7 @@
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    KeyUsagePurpose, PKCS_RSA_SHA256,
 };
 
 use crate::Error;
@@ -15,7 +15,8 @@ pub(crate) struct Certificates {
 }
 
 impl Certificates {
-    /// Makes an authority and a server certificate for `names` (DNS names or addresses), EC P-256 as RDS offers it.
+    /// Makes an authority and a server certificate for `names` (DNS names or addresses), RSA of 2048 bits, as RDS signs by default
+    /// (`rds-ca-rsa2048-g1`).
     pub(crate) fn generate(names: &[&str]) -> Result<Self, Error> {
         Self::try_generate(names).map_err(|refused| Error::Api {
             doing: "make the server's certificate".to_owned(),
@@ -31,7 +32,7 @@ impl Certificates {
             DnType::CommonName,
             "Turnkeep local root, worth nothing elsewhere",
         );
-        let authority_key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        let authority_key = KeyPair::generate_for(&PKCS_RSA_SHA256)?;
         let authority_certificate = authority.self_signed(&authority_key)?;
 
         let mut server = CertificateParams::new(
@@ -47,7 +48,7 @@ impl Certificates {
         server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         server.use_authority_key_identifier_extension = true;
-        let server_key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        let server_key = KeyPair::generate_for(&PKCS_RSA_SHA256)?;
         let server_certificate =
             server.signed_by(&server_key, &Issuer::new(authority, authority_key))?;
 

@@ -167,7 +167,6 @@ impl Cluster {
     }
 
     fn configure(&self, options: &PostgresOptions) -> Result<(), Error> {
-        let on = if options.durable { "on" } else { "off" };
         let (certificate, key) = (self.path("server.crt"), self.path("server.key"));
         let mut settings: Vec<(&str, &str)> = vec![
             ("listen_addresses", "127.0.0.1"),
@@ -181,9 +180,10 @@ impl Cluster {
             ("shared_preload_libraries", "pg_stat_statements"),
             // Of every test's database, so that they can be searched when all tests are over.
             ("pg_stat_statements.max", "50000"),
-            // Never `synchronous_commit`: without it a server that is killed forgets what it has acknowledged.
-            ("fsync", on),
-            ("full_page_writes", on),
+            // The data is thrown away, and a killed process loses nothing. Never `synchronous_commit`: without it a server that is
+            // killed forgets what it has acknowledged.
+            ("fsync", "off"),
+            ("full_page_writes", "off"),
             ("log_line_prefix", "%m [%p] %q%u@%d "),
             ("log_timezone", "UTC"),
             ("timezone", "UTC"),

@@ -27,7 +27,6 @@ const START: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone, Default)]
 pub struct PostgresOptions {
     pub(crate) binaries: Option<PathBuf>,
-    pub(crate) durable: bool,
     pub(crate) settings: Vec<(String, String)>,
     pub(crate) authentication: Option<String>,
 }
@@ -38,13 +37,6 @@ impl PostgresOptions {
     #[must_use]
     pub fn binaries(mut self, folder: impl Into<PathBuf>) -> Self {
         self.binaries = Some(folder.into());
-        self
-    }
-
-    /// Makes every commit reach the disk. Off by default: the data is thrown away, and a killed *process* loses nothing.
-    #[must_use]
-    pub fn durable(mut self, durable: bool) -> Self {
-        self.durable = durable;
         self
     }
 
