@@ -90,7 +90,8 @@ impl Json {
         self.text(Style::Database)
     }
 
-    /// Text that is the same for every spelling of the same value: keys sorted, numbers by value. Only for hashing.
+    /// Text that is the same for every spelling of the same value: keys sorted, numbers by value, long strings by their hash. Only
+    /// for hashing.
     pub(crate) fn canonical(&self) -> String {
         self.text(Style::Canonical)
     }

@@ -25,6 +25,8 @@
 //! - **Fingerprint**: SHA-256 of the stored event without its id and time, the parts of each message standing in it by
 //!   their own hash, so that a repeated event can be told from another one under the same id.
 //!
+//! What is hashed is canonical JSON: keys sorted, numbers by value, and a string of 1 KiB or more by its own SHA-256.
+//!
 //! With [redaction](Redactor) these are hashes of text that is not stored, so they are made with a key
 //! ([`adapt::captures_keyed`]): HMAC-SHA-256 in the place of SHA-256.
 
