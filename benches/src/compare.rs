@@ -1,6 +1,6 @@
 //! Two runs side by side.
 
-use crate::figures::{Figures, aligned};
+use crate::figures::{Figures, aligned, times};
 
 /// A change below this is what two runs of the same program differ by.
 const NOISE: f64 = 0.05;
@@ -18,7 +18,7 @@ pub(crate) fn report(earlier: &Figures, now: &Figures) -> String {
             continue;
         };
         let (then, now, texts) = match (before.ratio(), figure.ratio()) {
-            (Some(then), Some(now)) => (then, now, [format!("{then:.2}x"), format!("{now:.2}x")]),
+            (Some(then), Some(now)) => (then, now, [times(then), times(now)]),
             _ => (
                 before.value,
                 figure.value,

@@ -197,7 +197,7 @@ impl Figure {
         let limit = |of: fn(&Limit) -> f64| {
             self.limit.as_ref().map(|limit| {
                 if limit.of_ratio {
-                    format!("{:.2}x", of(limit))
+                    times(of(limit))
                 } else {
                     self.unit.show(of(limit))
                 }
@@ -209,9 +209,7 @@ impl Figure {
             reference
                 .map(|it| format!("{} {}", it.name, self.unit.show(it.value)))
                 .unwrap_or_default(),
-            self.ratio()
-                .map(|ratio| format!("{ratio:.2}x"))
-                .unwrap_or_default(),
+            self.ratio().map(times).unwrap_or_default(),
             limit(|limit| limit.now)
                 .map(|text| {
                     if self.is_exceeded() {
@@ -236,6 +234,15 @@ impl Unit {
             Self::PerSecond => format!("{value:.0}/s"),
             Self::Count => format!("{value}"),
         }
+    }
+}
+
+/// A ratio, for people: `1.25x`, or `1/53.7` of what would round to nothing.
+pub(crate) fn times(ratio: f64) -> String {
+    if ratio < 0.1 {
+        format!("1/{:.1}", ratio.recip())
+    } else {
+        format!("{ratio:.2}x")
     }
 }
 
@@ -305,6 +312,13 @@ mod tests {
                 .at_most(3.0, 1.5)
                 .is_exceeded()
         );
+    }
+
+    #[test]
+    fn a_small_ratio_is_told_by_what_it_goes_into() {
+        assert_eq!(times(1.154), "1.15x");
+        assert_eq!(times(0.1), "0.10x");
+        assert_eq!(times(0.24 / 12.9), "1/53.8");
     }
 
     #[test]

@@ -35,8 +35,12 @@ pub(crate) async fn measure(
 ) -> Result<()> {
     progress("what a turn costs the database");
     let server = Server::of(setting)?;
+    let superuser = setting.stack.server().superuser("postgres").await?;
+    // As in production: waiting for the disk at each commit is a part of what a transaction for each turn costs.
+    set_fsync(&superuser, "on").await?;
     let ours = ours(setting, &server, effort.of(INVOCATIONS)).await?;
     let original = original(setting, &server, effort.of(TURNS)).await?;
+    set_fsync(&superuser, "off").await?;
     for (name, ours, original, limit) in [
         ("time with the database", ours.time, original.time, 0.02),
         // How dear a connection is for the server differs from day to day by more than what is left to the aim.
@@ -46,6 +50,20 @@ pub(crate) async fn measure(
         let figure = Figure::new(&name, Unit::Milliseconds, ours);
         figures.add(figure.beside("original", original).at_most(limit, 0.02));
     }
+    Ok(())
+}
+
+/// Says whether a commit waits for the disk, which the stack's server else does not.
+async fn set_fsync(superuser: &Client, fsync: &str) -> Result<()> {
+    let set = format!("ALTER SYSTEM SET fsync = {fsync}");
+    superuser.batch_execute(&set).await?;
+    superuser.batch_execute("SELECT pg_reload_conf()").await?;
+    // The server tells its sessions when it knows itself.
+    local::wait::until("the new setting", Duration::from_secs(10), async || {
+        let row = superuser.query_one("SHOW fsync", &[]).await.ok()?;
+        (row.get::<_, &str>(0) == fsync).then_some(())
+    })
+    .await?;
     Ok(())
 }
 

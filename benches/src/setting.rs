@@ -311,6 +311,19 @@ impl Setting {
         }
     }
 
+    /// The program from a file that was written from front to end, as the service writes one out of a zip. A linker writes here
+    /// and there, so that the file is cached in single pages: mapping them costs a start of capture 0.7 ms more.
+    pub(crate) fn unpacked(&self, mut program: Program) -> Result<Program> {
+        let file_name = program.binary.file_name().unwrap_or_default();
+        let copy = self.folder.path().join(file_name);
+        if !copy.exists() {
+            fs::copy(&program.binary, &copy)
+                .with_context(|| format!("copy {}", program.binary.display()))?;
+        }
+        program.binary = copy;
+        Ok(program)
+    }
+
     /// All release binaries lie in one folder, those of this crate too.
     pub(crate) fn binary(&self, name: &str) -> PathBuf {
         self.stack.function_directory().join(name)

@@ -47,11 +47,11 @@ pub(crate) async fn measure(
 ) -> Result<()> {
     let home = setting.home("start").await?;
     let programs = [
-        setting.hello(),
-        setting.capture_without_database(),
-        setting.rotation(),
-        setting.capture(&home),
-        setting.floor(&home, None)?,
+        setting.unpacked(setting.hello())?,
+        setting.unpacked(setting.capture_without_database())?,
+        setting.unpacked(setting.rotation())?,
+        setting.unpacked(setting.capture(&home))?,
+        setting.unpacked(setting.floor(&home, None)?)?,
     ];
     let [hello, capture, rotation, connected, floor] = to_next(&programs, effort.starts)?;
     let against_hello = |name: &str, ours: &Starts| {
@@ -97,12 +97,12 @@ pub(crate) async fn measure(
 /// From the start of the process to the answer of its first event, which a caller waits for at a cold start.
 async fn first_answer(setting: &Setting, effort: Effort, figures: &mut Figures) -> Result<()> {
     let home = setting.home("cold").await?;
-    let program = setting.capture(&home);
+    let program = setting.unpacked(setting.capture(&home))?;
     let shape = Shape {
         batch: None,
         bytes: 1024,
     };
-    let hello = setting.hello();
+    let hello = setting.unpacked(setting.hello())?;
     let (mut ours, mut least) = (Starts::default(), Starts::default());
     for round in 0..effort.starts {
         for (program, starts) in [(&program, &mut ours), (&hello, &mut least)] {
