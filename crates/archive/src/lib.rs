@@ -3,6 +3,7 @@
 //! The only S3 code of the project. Encryption is the bucket's business: its default (SSE-KMS with a bucket key)
 //! applies because no put names another. Start at [`Archive::put`].
 
+mod endpoint;
 mod error;
 mod listing;
 mod repair;
@@ -27,6 +28,7 @@ use conversation::Object;
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
+use endpoint::EndpointOfBucket;
 pub use error::{ArchiveError, Failure, Retry};
 use error::{Operation, http_status};
 pub use listing::{Entry, Page};
@@ -112,6 +114,7 @@ const CONTENTION_WAITS: [Duration; 4] = [
 impl Archive {
     /// The archive in `bucket`. Connects to nothing.
     pub fn new(config: &SdkConfig, bucket: impl Into<String>) -> Self {
+        let bucket = bucket.into();
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
@@ -125,11 +128,12 @@ impl Archive {
             .timeout_config(timeouts)
             .stalled_stream_protection(watched)
             .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
+            .endpoint_resolver(EndpointOfBucket::new(&bucket))
             .interceptor(SignedByChecksum)
             .build();
         Self {
             client: Client::from_conf(config),
-            bucket: bucket.into(),
+            bucket,
         }
     }
 
