@@ -170,14 +170,7 @@ async fn a_token_names_its_version_and_is_used_once() {
 #[tokio::test]
 async fn a_label_sits_on_one_version() {
     let (_stack, client) = stack().await;
-    client
-        .create_secret()
-        .name("s")
-        .client_request_token(ONE)
-        .secret_string("one")
-        .send()
-        .await
-        .unwrap();
+    create(&client).await;
     put(&client, TWO, "two", Some("AWSPENDING")).await.unwrap();
     put(&client, THREE, "three", Some("AWSPENDING"))
         .await
@@ -217,14 +210,7 @@ async fn a_label_sits_on_one_version() {
 #[tokio::test]
 async fn awsprevious_follows_awscurrent() {
     let (_stack, client) = stack().await;
-    client
-        .create_secret()
-        .name("s")
-        .client_request_token(ONE)
-        .secret_string("one")
-        .send()
-        .await
-        .unwrap();
+    create(&client).await;
     put(&client, TWO, "two", Some("AWSPENDING")).await.unwrap();
     let refused = Err("InvalidParameterException".to_owned());
     assert_eq!(
@@ -279,14 +265,7 @@ async fn awsprevious_follows_awscurrent() {
 #[tokio::test]
 async fn id_and_stage_must_name_one_version() {
     let (_stack, client) = stack().await;
-    client
-        .create_secret()
-        .name("s")
-        .client_request_token(ONE)
-        .secret_string("one")
-        .send()
-        .await
-        .unwrap();
+    create(&client).await;
     put(&client, TWO, "two", Some("AWSPENDING")).await.unwrap();
     assert_eq!(
         get(&client, Some(TWO), Some("AWSPENDING")).await.unwrap(),
@@ -308,14 +287,7 @@ async fn id_and_stage_must_name_one_version() {
 #[tokio::test]
 async fn a_deleted_secret_answers_nothing_until_it_is_restored() {
     let (_stack, client) = stack().await;
-    client
-        .create_secret()
-        .name("s")
-        .client_request_token(ONE)
-        .secret_string("one")
-        .send()
-        .await
-        .unwrap();
+    create(&client).await;
     client.delete_secret().secret_id("s").send().await.unwrap();
     assert_eq!(
         get(&client, None, None).await,
