@@ -19,6 +19,8 @@ use crate::{original, rotation, start, warm};
 pub(crate) struct Effort {
     /// Starts of each program.
     pub(crate) starts: usize,
+    /// Processes of each program among which the invocations of a case are divided.
+    pub(crate) rounds: usize,
     /// By what the numbers of invocations are divided.
     divisor: usize,
 }
@@ -35,11 +37,13 @@ impl Effort {
     /// Enough for medians that two runs agree on.
     pub(crate) const FULL: Self = Self {
         starts: 31,
+        rounds: 9,
         divisor: 1,
     };
     /// Enough to see that it runs.
     pub(crate) const QUICK: Self = Self {
         starts: 5,
+        rounds: 1,
         divisor: 10,
     };
 
