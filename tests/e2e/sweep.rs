@@ -4,6 +4,7 @@ use aws_sdk_s3::Client;
 use serde_json::{Value, json};
 
 use crate::capture::{batch, turn};
+use crate::capture_media::{blob, image};
 use crate::store::rows::{assert_counters, assert_same, dump};
 use crate::system::System;
 
@@ -192,6 +193,94 @@ async fn what_is_lost_is_named() {
         assert_eq!(swept["left_out"][0]["key"], keys[0].as_str(), "{swept}");
         assert_eq!(swept["left_out"][0]["reason"], "missing", "{swept}");
     }
+}
+
+/// A row says only that there was an image: its bytes are looked after as objects are.
+#[tokio::test]
+async fn media_that_messages_name_are_restored() {
+    let system = System::start("sweptmedia").await;
+    let [asked, shown, answered] = [1, 2, 3].map(|seed| image(seed, 9000));
+    let event = |number: usize, parts: &[Value]| {
+        let mut event = turn("a", number);
+        let parts = parts.iter().cloned();
+        event["messages"][0]["parts"]
+            .as_array_mut()
+            .unwrap()
+            .extend(parts);
+        event
+    };
+    let sha256 = "0".repeat(64);
+    let of_another = json!({"type": "x", "media": format!("media/v1/t=other/sha256/00/00/{sha256}"), "sha256": sha256});
+    let result = json!({"type": "tool_call_response", "id": "t", "result": [blob(&answered)]});
+    let first = event(0, &[blob(&asked), of_another, result]);
+    let second = event(1, &[blob(&asked), blob(&shown)]);
+    let bodies = [first, second].map(|event| event.to_string());
+    system.capture(&batch(&bodies)).await;
+    let mut keys = Vec::new();
+    let media = system.objects("media/").await;
+    for bytes in [&asked, &shown, &answered] {
+        for key in &media {
+            if system.object(key).await == *bytes {
+                keys.push(key.clone());
+            }
+        }
+    }
+    assert_eq!(keys.len(), 3, "{media:?}");
+    let counts = |swept: &Value| {
+        let media = &swept["media"];
+        ["checked", "missing", "altered", "restored", "lost"].map(|of| media[of].as_i64().unwrap())
+    };
+
+    system.delete_object(&keys[0]).await;
+    system.put_object(&keys[2], b"{}").await;
+    let (planned, exit) = system.document(&["sweep", "--dry-run"]).await;
+    assert_eq!(
+        (planned["outcome"].as_str(), exit),
+        (Some("planned"), 7),
+        "{planned}"
+    );
+    assert_eq!(counts(&planned), [3, 1, 1, 0, 0], "{planned}");
+    let (swept, exit) = system.document(&["sweep"]).await;
+    assert_eq!(
+        (swept["outcome"].as_str(), exit),
+        (Some("repaired"), 0),
+        "{swept}"
+    );
+    assert_eq!(counts(&swept), [3, 1, 1, 2, 0], "{swept}");
+    for (key, bytes) in keys.iter().zip([&asked, &shown, &answered]) {
+        assert!(system.object(key).await == *bytes, "{key}");
+        let head = system.s3().head_object().bucket(&system.bucket).key(key);
+        let head = head.send().await.unwrap();
+        assert_eq!(
+            head.content_type(),
+            Some("application/octet-stream"),
+            "{key}"
+        );
+    }
+
+    system.destroy_object(&keys[1]).await;
+    let (swept, exit) = system.document(&["sweep"]).await;
+    assert_eq!(
+        (swept["outcome"].as_str(), exit),
+        (Some("incomplete"), 7),
+        "{swept}"
+    );
+    assert_eq!(counts(&swept), [3, 1, 0, 0, 1], "{swept}");
+    let left_out = &swept["left_out"][0];
+    assert_eq!(
+        (&left_out["key"], &left_out["reason"]),
+        (&keys[1].as_str().into(), &"missing".into()),
+        "{swept}"
+    );
+    let (swept, exit) = system.document(&["sweep", "--until", "2026-11-22"]).await;
+    assert_eq!((counts(&swept), exit), ([0; 5], 0), "{swept}");
+    // What lies in another bucket is said of its events.
+    system
+        .execute("UPDATE capture_events SET s3_bucket = 'another'")
+        .await;
+    let (swept, _) = system.document(&["sweep"]).await;
+    assert_eq!(counts(&swept), [0; 5], "{swept}");
+    assert_eq!(swept["events"]["elsewhere"], 2, "{swept}");
 }
 
 /// The ledger has the checksum of what was put, so that an object made of rows is the same one or none.

@@ -19,6 +19,12 @@ pub enum Repair {
     Lost,
 }
 
+/// What was put at some time.
+struct Version {
+    body: Vec<u8>,
+    content_type: Option<String>,
+}
+
 impl Archive {
     /// SHA-256 of the object under `key`, as S3 keeps it, or else computed from its bytes; `None` if there is no object.
     pub async fn sha256(&self, key: &str) -> Result<Option<[u8; 32]>, ArchiveError> {
@@ -35,10 +41,10 @@ impl Archive {
             if self.sha256_of(key, Some(&version_id)).await?.as_ref() != Some(sha256) {
                 continue;
             }
-            let body = self.version(key, &version_id).await?;
+            let Version { body, content_type } = self.version(key, &version_id).await?;
             let found: [u8; 32] = Sha256::digest(&body).into();
             if found == *sha256 {
-                self.put_over(key, body, sha256).await?;
+                self.put_over(key, body, sha256, content_type).await?;
                 return Ok(Repair::Restored);
             }
         }
@@ -47,8 +53,14 @@ impl Archive {
 
     /// Puts `object` whatever lies under its key: for an object that was there, is not as it was, and was made again.
     pub async fn put_back(&self, object: &Object) -> Result<(), ArchiveError> {
-        self.put_over(&object.key, object.body.clone(), &object.sha256)
-            .await
+        let content_type = Some(object.content_type.to_owned());
+        self.put_over(
+            &object.key,
+            object.body.clone(),
+            &object.sha256,
+            content_type,
+        )
+        .await
     }
 
     async fn put_over(
@@ -56,6 +68,7 @@ impl Archive {
         key: &str,
         body: Vec<u8>,
         sha256: &[u8; 32],
+        content_type: Option<String>,
     ) -> Result<(), ArchiveError> {
         let operation = Operation::new("PutObject", &self.bucket, key);
         let put = self
@@ -65,7 +78,7 @@ impl Archive {
             .key(key)
             .checksum_algorithm(ChecksumAlgorithm::Sha256)
             .checksum_sha256(BASE64.encode(sha256))
-            .content_type("application/json")
+            .set_content_type(content_type)
             .body(ByteStream::from(body))
             .send()
             .await;
@@ -100,7 +113,10 @@ impl Archive {
         }
         // Put by something that asked for another checksum, or none: only the bytes can tell.
         let body = match version_id {
-            Some(version_id) => self.version(key, version_id).await,
+            Some(version_id) => {
+                let version = self.version(key, version_id).await;
+                version.map(|version| version.body)
+            }
             None => self.get(key).await.map(|stored| stored.body),
         };
         match body {
@@ -110,7 +126,7 @@ impl Archive {
         }
     }
 
-    async fn version(&self, key: &str, version_id: &str) -> Result<Vec<u8>, ArchiveError> {
+    async fn version(&self, key: &str, version_id: &str) -> Result<Version, ArchiveError> {
         let operation = Operation::new("GetObject", &self.bucket, key);
         let answer = self
             .client
@@ -122,12 +138,16 @@ impl Archive {
             .send()
             .await
             .map_err(|error| operation.failed(error))?;
+        let content_type = answer.content_type;
         let body = answer
             .body
             .collect()
             .await
             .map_err(|error| operation.body_lost(error))?;
-        Ok(body.to_vec())
+        Ok(Version {
+            body: body.to_vec(),
+            content_type,
+        })
     }
 
     /// Ids of all versions of an object, the newest first.

@@ -127,7 +127,7 @@ pub(crate) enum Verb {
     Replay(Replay),
     /// find and repair what archive and database do not have in common, in both directions, and wrong counters
     ///
-    /// Objects without rows are stored. Objects that are missing or altered are restored from the bucket's older versions
+    /// Objects without rows are stored. Objects and media that are missing or altered are restored from the bucket's older versions
     #[command(after_help = help::SWEEP_EXAMPLES, after_long_help = help::with_document(help::SWEEP_EXAMPLES, help::SWEEP_DOCUMENT))]
     Sweep(Sweep),
     /// run a program with working credentials in its environment

@@ -159,6 +159,7 @@ pub(crate) const SWEEP_DOCUMENT: &str = r#"
              "unreadable", "failed"},
  "events": {"checked", "missing": their objects are not there, "altered", "restored", "rebuilt": of
             their rows, "lost", "elsewhere": in another bucket, "failed"},
+ "media": {"checked": that messages name, "missing", "altered", "restored", "lost", "failed"},
  "counters": {"checked": conversations, "wrong", "repaired"},
  "left_out": [{"key", "reason", "message"}], the first 100, "elapsed_ms"}"#;
 

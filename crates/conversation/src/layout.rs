@@ -98,6 +98,13 @@ pub(crate) fn media_key(tenant_id: &str, sha256: [u8; 32]) -> String {
     format!("{MEDIA}{tenant}sha256/{first}/{second}/{sha256}")
 }
 
+/// SHA-256 of the media that lie under `key`; `None` if that is no key of this tenant's media.
+pub fn media_sha256(tenant_id: &str, key: &str) -> Option<[u8; 32]> {
+    let (_, sha256) = key.rsplit_once('/')?;
+    let sha256 = hex::decode(sha256).ok()?.try_into().ok()?;
+    (media_key(tenant_id, sha256) == key).then_some(sha256)
+}
+
 /// Below which prefix a tenant's own objects lie, in a bucket that several tenants share: `t=…/`.
 pub fn tenant_prefix(tenant_id: &str) -> String {
     format!("t={}/", segment(tenant_id))
@@ -188,6 +195,16 @@ mod tests {
         );
         assert_ne!(segment(&left), segment(&right));
         assert_eq!(segment(&left).len(), SEGMENT_MAX_BYTES);
+    }
+
+    #[test]
+    fn media_are_told_by_their_key() {
+        let key = media_key("a", [0xab; 32]);
+        assert_eq!(media_sha256("a", &key), Some([0xab; 32]));
+        assert_eq!(media_sha256("b", &key), None, "of another tenant");
+        assert_eq!(media_sha256("a", &key.to_uppercase()), None);
+        assert_eq!(media_sha256("a", &key[..key.len() - 1]), None);
+        assert_eq!(media_sha256("a", "media/v1/"), None);
     }
 
     proptest! {

@@ -28,6 +28,7 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("sweep.known", sweep::KNOWN),
     ("sweep.ledger", sweep::LEDGER),
     ("sweep.told", sweep::TOLD),
+    ("sweep.named", sweep::NAMED),
     ("sweep.counters", sweep::COUNTERS),
     ("migrate.applied", migrate::APPLIED),
     ("migrate.tables", migrate::TABLES),

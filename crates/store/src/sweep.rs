@@ -2,6 +2,8 @@
 //!
 //! All of it reads by the tables' keys, a page at a time, so that no statement lasts long however much there is.
 
+mod media;
+
 use std::fmt;
 
 use conversation::Usage;
@@ -10,6 +12,9 @@ use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use crate::error::StoreError;
+
+pub(crate) use media::NAMED;
+pub use media::{NamedMedia, media};
 
 /// What the ledger knows of some events, and whose their conversations are.
 pub(crate) const KNOWN: &str = r#"

@@ -5,7 +5,7 @@ use std::time::Duration;
 use archive::Archive;
 use aurora_session::{Connection, RunError, Session};
 use conversation::Ids;
-use store::sweep::{self, Claim, Counted, Known, LedgerPlace, Part, Told};
+use store::sweep::{self, Claim, Counted, Known, LedgerPlace, NamedMedia, Part, Told};
 use store::{Archived, Item, Ownership, Statements, Status, StoreError};
 use tokio::time::{Instant, sleep};
 
@@ -87,6 +87,18 @@ impl Rows {
     /// All that the rows of an event say, if they are all there.
     pub(crate) async fn told(&self, place: &LedgerPlace) -> Result<Option<Told>, Failure> {
         self.run(async |client| sweep::told(&client, place).await)
+            .await
+    }
+
+    /// The media that a page of conversations names.
+    pub(crate) async fn media(
+        &self,
+        part: &Part,
+        after: Option<&(String, String)>,
+        limit: i64,
+    ) -> Result<NamedMedia, Failure> {
+        let bucket = self.bucket.as_str();
+        self.run(async |client| sweep::media(&client, bucket, part, after, limit).await)
             .await
     }
 

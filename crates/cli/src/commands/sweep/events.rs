@@ -1,26 +1,14 @@
 //! Rows of the ledger whose objects are not there, or are not what they were.
 
-use std::collections::VecDeque;
-
-use archive::{Archive, ArchiveError, Repair};
+use archive::{ArchiveError, Repair};
 use conversation::{Ids, Object, Rows};
 use store::sweep::{Claim, LedgerPlace};
-use tokio::task::JoinHandle;
 
-use super::{EVENTS, Sweep};
+use super::{EVENTS, Found, Sweep, why};
 use crate::failure::Failure;
-use crate::loading::tally::LeftOut;
 
 /// Rows of one statement.
 const PAGE: i64 = 500;
-
-/// What lies where a row says that its object lies.
-enum Found {
-    Right,
-    Missing,
-    Altered,
-    Elsewhere,
-}
 
 /// Asks S3 for the checksum of every object that the ledger names, and restores what is not as it was.
 pub(super) async fn sweep(sweep: &mut Sweep<'_>, after: Vec<String>) -> Result<(), Failure> {
@@ -57,47 +45,25 @@ pub(super) async fn sweep(sweep: &mut Sweep<'_>, after: Vec<String>) -> Result<(
 }
 
 async fn look(sweep: &mut Sweep<'_>, page: Vec<Claim>) -> Result<(), Failure> {
-    let mut waiting = page.into_iter();
-    let mut under_way: VecDeque<JoinHandle<(Claim, Result<Found, ArchiveError>)>> = VecDeque::new();
-    loop {
-        while under_way.len() < sweep.options.concurrency
-            && let Some(claim) = waiting.next()
-        {
-            let archive = sweep.archive.clone();
-            under_way.push_back(tokio::spawn(async move {
-                let found = found(&archive, &claim).await;
-                (claim, found)
-            }));
-        }
-        let (claim, found) = match under_way.pop_front() {
-            None => return Ok(()),
-            Some(looked) => match looked.await {
-                Ok(looked) => looked,
-                // Nothing cancels these tasks.
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
-            },
-        };
-        sweep.totals.events.checked += 1;
+    sweep.totals.events.checked += page.len();
+    let is_here = |claim: &Claim| claim.s3_bucket == sweep.archive.bucket();
+    let (here, elsewhere): (Vec<_>, Vec<_>) = page.into_iter().partition(is_here);
+    for claim in elsewhere {
+        sweep.totals.events.elsewhere += 1;
+        let message = format!("its object is in bucket {}", claim.s3_bucket);
+        sweep.leave(claim.s3_key, "elsewhere", message);
+    }
+    let looked = sweep.looked(here, |claim| (&claim.s3_key, &claim.body_sha256));
+    for (claim, found) in looked.await {
         match found {
-            Ok(Found::Right) => {}
-            Ok(found) => repair(sweep, claim, &found).await?,
+            Ok(found) => repair(sweep, claim, found).await?,
             Err(error) => failed(sweep, claim, error)?,
         }
     }
+    Ok(())
 }
 
-async fn found(archive: &Archive, claim: &Claim) -> Result<Found, ArchiveError> {
-    if claim.s3_bucket != archive.bucket() {
-        return Ok(Found::Elsewhere);
-    }
-    Ok(match archive.sha256(&claim.s3_key).await? {
-        None => Found::Missing,
-        Some(sha256) if sha256.as_slice() == claim.body_sha256 => Found::Right,
-        Some(_) => Found::Altered,
-    })
-}
-
-async fn repair(sweep: &mut Sweep<'_>, claim: Claim, found: &Found) -> Result<(), Failure> {
+async fn repair(sweep: &mut Sweep<'_>, claim: Claim, found: Found) -> Result<(), Failure> {
     let events = &mut sweep.totals.events;
     let (reason, message) = match found {
         Found::Right => return Ok(()),
@@ -115,18 +81,12 @@ async fn repair(sweep: &mut Sweep<'_>, claim: Claim, found: &Found) -> Result<()
                 "its object has other bytes, the bucket has no version with those that were stored, and its rows do not tell them",
             )
         }
-        Found::Elsewhere => {
-            events.elsewhere += 1;
-            let message = format!("its object is in bucket {}", claim.s3_bucket);
-            leave(sweep, claim, "elsewhere", message);
-            return Ok(());
-        }
     };
     if sweep.options.dry_run {
         return Ok(());
     }
     let Ok(sha256) = <[u8; 32]>::try_from(claim.body_sha256.as_slice()) else {
-        leave(sweep, claim, reason, message.to_owned());
+        sweep.leave(claim.s3_key, reason, message);
         return Ok(());
     };
     match sweep.archive.restore(&claim.s3_key, &sha256).await {
@@ -139,7 +99,7 @@ async fn repair(sweep: &mut Sweep<'_>, claim: Claim, found: &Found) -> Result<()
                 }
             } else {
                 sweep.totals.events.lost += 1;
-                leave(sweep, claim, reason, message.to_owned());
+                sweep.leave(claim.s3_key, reason, message);
             }
         }
         Err(error) => failed(sweep, claim, error)?,
@@ -172,21 +132,9 @@ async fn of_rows(
     Ok(rows.object(&claim.s3_key, sha256))
 }
 
-/// One object may fail; what will be the same for every object ends the sweep.
 fn failed(sweep: &mut Sweep<'_>, claim: Claim, error: ArchiveError) -> Result<(), Failure> {
-    if matches!(error, ArchiveError::AccessDenied(_)) {
-        return Err(error.into());
-    }
+    let message = why(error)?;
     sweep.totals.events.failed += 1;
-    leave(sweep, claim, "failed", startup::report::chain(&error));
+    sweep.leave(claim.s3_key, "failed", message);
     Ok(())
-}
-
-fn leave(sweep: &mut Sweep<'_>, claim: Claim, reason: &'static str, message: String) {
-    let key = claim.s3_key;
-    sweep.totals.left_outs.push(LeftOut {
-        key,
-        reason,
-        message,
-    });
 }

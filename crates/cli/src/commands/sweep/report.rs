@@ -13,6 +13,7 @@ use crate::output::{Report, table};
 pub(super) struct Totals {
     pub(super) objects: Objects,
     pub(super) events: Events,
+    pub(super) media: Media,
     pub(super) counters: Counters,
     pub(super) left_outs: LeftOuts,
 }
@@ -39,6 +40,17 @@ pub(super) struct Events {
     pub(super) failed: usize,
 }
 
+/// Media that messages name, and what became of those that are not there.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Media {
+    pub(super) checked: usize,
+    pub(super) missing: usize,
+    pub(super) altered: usize,
+    pub(super) restored: usize,
+    pub(super) lost: usize,
+    pub(super) failed: usize,
+}
+
 /// Conversations, and those whose counters were wrong.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Counters {
@@ -53,6 +65,7 @@ pub(super) struct Swept {
     dry_run: bool,
     objects: Objects,
     events: Events,
+    media: Media,
     counters: Counters,
     left_out: Vec<LeftOut>,
     elapsed_ms: u64,
@@ -67,6 +80,7 @@ impl Swept {
             dry_run,
             objects: totals.objects,
             events: totals.events,
+            media: totals.media,
             counters: totals.counters,
             rows: totals.left_outs.rows(),
             left_out: totals.left_outs.named,
@@ -76,7 +90,7 @@ impl Swept {
 
     /// Whether another run would not go further.
     pub(super) fn is_done(&self) -> bool {
-        self.objects.tally.failed + self.events.failed == 0
+        self.objects.tally.failed + self.events.failed + self.media.failed == 0
     }
 
     /// Whether archive and database agree.
@@ -89,12 +103,18 @@ impl Swept {
         let Tally {
             erased, unreadable, ..
         } = self.objects.tally;
-        erased + unreadable + self.events.lost + self.events.elsewhere == 0
+        let lost = self.events.lost + self.media.lost;
+        erased + unreadable + lost + self.events.elsewhere == 0
     }
 
     fn has_findings(&self) -> bool {
-        self.objects.without_rows + self.events.missing + self.events.altered + self.counters.wrong
-            > 0
+        let astray = [
+            self.objects.without_rows,
+            self.events.missing + self.events.altered,
+            self.media.missing + self.media.altered,
+            self.counters.wrong,
+        ];
+        astray.iter().any(|number| *number > 0)
     }
 }
 
@@ -115,6 +135,7 @@ impl Report for Swept {
         let Self {
             objects,
             events,
+            media,
             counters,
             ..
         } = self;
@@ -160,8 +181,7 @@ impl Report for Swept {
             ("unreadable", unreadable),
             ("failed", failed),
         ];
-        let of_orphans = of_orphans.into_iter().filter(|(_, number)| *number > 0);
-        rows.extend(of_orphans.map(|(what, number)| ("", format!("{number} {what}"))));
+        rows.extend(found(of_orphans));
         let astray = events.missing + events.altered;
         rows.push((
             "events",
@@ -176,8 +196,16 @@ impl Report for Swept {
             ("in another bucket", events.elsewhere),
             ("failed", events.failed),
         ];
-        let of_astray = of_astray.into_iter().filter(|(_, number)| *number > 0);
-        rows.extend(of_astray.map(|(what, number)| ("", format!("{number} {what}"))));
+        rows.extend(found(of_astray));
+        let astray = media.missing + media.altered;
+        rows.push(("media", format!("{}, not there: {astray}", media.checked)));
+        rows.extend(found([
+            ("missing", media.missing),
+            ("altered", media.altered),
+            ("restored", media.restored),
+            ("lost", media.lost),
+            ("failed", media.failed),
+        ]));
         rows.push((
             "counters",
             match counters.wrong {
@@ -196,6 +224,14 @@ impl Report for Swept {
     }
 }
 
+/// What there is some of, a line each.
+fn found<const N: usize>(
+    counts: [(&'static str, usize); N],
+) -> impl Iterator<Item = (&'static str, String)> {
+    let some = counts.into_iter().filter(|(_, number)| *number > 0);
+    some.map(|(what, number)| ("", format!("{number} {what}")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,6 +245,9 @@ mod tests {
         totals.events.checked = 980;
         totals.events.missing = 20;
         totals.events.restored = if dry_run { 0 } else { 20 };
+        totals.media.checked = 12;
+        totals.media.altered = 1;
+        totals.media.restored = usize::from(!dry_run);
         totals.counters.checked = 7;
         totals.counters.wrong = 1;
         totals.counters.repaired = usize::from(!dry_run);
@@ -224,6 +263,9 @@ mod tests {
         events    980, without their object: 20
                   20 missing
                   20 restored
+        media     12, not there: 1
+                  1 altered
+                  1 restored
         counters  of 7 conversations, wrong: 1, repaired: 1
         ");
     }
@@ -231,7 +273,7 @@ mod tests {
     #[test]
     fn a_program_reads_a_document() {
         let swept = sample(false);
-        insta::assert_snapshot!(document(swept.outcome(), &swept).unwrap(), @r#"{"outcome":"repaired","bucket":"b","dry_run":false,"objects":{"checked":1000,"without_rows":20,"stored":20,"duplicate":0,"conflict":0,"foreign":0,"erased":0,"original":0,"unreadable":0,"failed":0},"events":{"checked":980,"missing":20,"altered":0,"restored":20,"rebuilt":0,"lost":0,"elsewhere":0,"failed":0},"counters":{"checked":7,"wrong":1,"repaired":1},"left_out":[],"elapsed_ms":1250}"#);
+        insta::assert_snapshot!(document(swept.outcome(), &swept).unwrap(), @r#"{"outcome":"repaired","bucket":"b","dry_run":false,"objects":{"checked":1000,"without_rows":20,"stored":20,"duplicate":0,"conflict":0,"foreign":0,"erased":0,"original":0,"unreadable":0,"failed":0},"events":{"checked":980,"missing":20,"altered":0,"restored":20,"rebuilt":0,"lost":0,"elsewhere":0,"failed":0},"media":{"checked":12,"missing":0,"altered":1,"restored":1,"lost":0,"failed":0},"counters":{"checked":7,"wrong":1,"repaired":1},"left_out":[],"elapsed_ms":1250}"#);
     }
 
     #[test]
@@ -243,6 +285,12 @@ mod tests {
         lost.events.lost = 1;
         assert!(!lost.is_well());
         assert_eq!(lost.outcome(), "incomplete");
+        let mut lost = sample(false);
+        lost.media.lost = 1;
+        assert_eq!(lost.outcome(), "incomplete");
+        let mut failed = sample(false);
+        failed.media.failed = 1;
+        assert!(!failed.is_done());
         let swept = Swept::new("b", true, Totals::default(), Duration::ZERO);
         assert!(swept.is_well());
         assert_eq!(swept.outcome(), "clean");
