@@ -207,7 +207,7 @@ fn report(case: &Case, ours: &Measured, floor: &Measured, figures: &mut Figures)
     figures.add(
         Figure::new(&format!("warm, {name}: p50"), Unit::Milliseconds, wall)
             .beside("floor", median(&floor.wall))
-            .at_most(1.25, 1.15),
+            .at_most(1.15, 1.15),
     );
     figures.add(
         Figure::new(
