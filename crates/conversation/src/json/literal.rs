@@ -42,8 +42,8 @@ fn code_point(escape: &str) -> Option<(char, usize)> {
     Some((character, 2 * ESCAPE))
 }
 
-/// Writes a string literal. Runs of characters that stand for themselves are copied whole: a text is written twice (into a hash
-/// and into the object), one of several parts once more for the database, and nearly all of it is such runs.
+/// Writes a string literal. Runs of characters that stand for themselves are copied whole: a text is written into the object, a
+/// short one into a hash too, one of several parts once more for the database, and nearly all of it is such runs.
 pub(super) fn write(text: &str, out: &mut impl Write) -> fmt::Result {
     out.write_str("\"")?;
     let mut rest = text;
